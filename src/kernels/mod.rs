@@ -1,0 +1,1 @@
+//! Hand-written kernels: slices in, slices out; no `Tensor`, no `Result` (checks live in `infer`).

@@ -1,0 +1,1 @@
+//! Vectors and vector mathematics, one implementation for each instruction set.
