@@ -6,7 +6,9 @@
 //! The modules form layers: each may use only those listed above it
 //! (`docs/architecture.md` tells why, and `tests/it/layers.rs` checks it).
 
+pub mod aval;
+pub mod buffer;
 pub mod error;
+pub mod kernels;
 pub mod par;
 pub mod simd;
-pub mod kernels;
