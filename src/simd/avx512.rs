@@ -1,0 +1,457 @@
+//! x86-64 with AVX-512 F, BW, DQ and VL: vectors of 512 bits.
+
+use super::{Isa, Kernel, Lanes, Level};
+use std::arch::x86_64::*;
+
+/// 16 lanes of `f32`, 8 of `f64`; masks are bits of mask registers.
+#[derive(Clone, Copy, Debug)]
+pub struct Avx512;
+
+impl Isa for Avx512 {
+    const LEVEL: Level = Level::Avx512;
+}
+
+/// Runs `k` compiled for this level.
+///
+/// # Safety
+/// The CPU must have AVX-512 F, BW, DQ and VL (hence AVX2 and FMA too).
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+pub(super) unsafe fn enter<K: Kernel>(k: K) -> K::Out {
+    k.run::<Avx512>()
+}
+
+impl Lanes<f32> for Avx512 {
+    type V = __m512;
+    type M = __mmask16;
+    type I = __m512i;
+    const N: usize = 16;
+
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> __m512 {
+        _mm512_set1_ps(x)
+    }
+    #[inline(always)]
+    unsafe fn zero() -> __m512 {
+        _mm512_setzero_ps()
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const f32) -> __m512 {
+        _mm512_loadu_ps(p)
+    }
+    #[inline(always)]
+    unsafe fn store(p: *mut f32, v: __m512) {
+        _mm512_storeu_ps(p, v)
+    }
+    #[inline(always)]
+    unsafe fn load_partial(p: *const f32, n: usize) -> __m512 {
+        _mm512_maskz_loadu_ps(<Self as Lanes<f32>>::first_n(n), p)
+    }
+    #[inline(always)]
+    unsafe fn store_partial(p: *mut f32, v: __m512, n: usize) {
+        _mm512_mask_storeu_ps(p, <Self as Lanes<f32>>::first_n(n), v)
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: __m512, b: __m512) -> __m512 {
+        _mm512_add_ps(a, b)
+    }
+    #[inline(always)]
+    unsafe fn sub(a: __m512, b: __m512) -> __m512 {
+        _mm512_sub_ps(a, b)
+    }
+    #[inline(always)]
+    unsafe fn mul(a: __m512, b: __m512) -> __m512 {
+        _mm512_mul_ps(a, b)
+    }
+    #[inline(always)]
+    unsafe fn div(a: __m512, b: __m512) -> __m512 {
+        _mm512_div_ps(a, b)
+    }
+    #[inline(always)]
+    unsafe fn fma(a: __m512, b: __m512, c: __m512) -> __m512 {
+        _mm512_fmadd_ps(a, b, c)
+    }
+    #[inline(always)]
+    unsafe fn fnma(a: __m512, b: __m512, c: __m512) -> __m512 {
+        _mm512_fnmadd_ps(a, b, c)
+    }
+    #[inline(always)]
+    unsafe fn fms(a: __m512, b: __m512, c: __m512) -> __m512 {
+        _mm512_fmsub_ps(a, b, c)
+    }
+    #[inline(always)]
+    unsafe fn neg(a: __m512) -> __m512 {
+        _mm512_xor_ps(a, _mm512_set1_ps(-0.0))
+    }
+    #[inline(always)]
+    unsafe fn abs(a: __m512) -> __m512 {
+        _mm512_andnot_ps(_mm512_set1_ps(-0.0), a)
+    }
+    #[inline(always)]
+    unsafe fn sqrt(a: __m512) -> __m512 {
+        _mm512_sqrt_ps(a)
+    }
+    #[inline(always)]
+    unsafe fn min(a: __m512, b: __m512) -> __m512 {
+        _mm512_min_ps(a, b)
+    }
+    #[inline(always)]
+    unsafe fn max(a: __m512, b: __m512) -> __m512 {
+        _mm512_max_ps(a, b)
+    }
+    #[inline(always)]
+    unsafe fn floor(a: __m512) -> __m512 {
+        _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC }>(a)
+    }
+    #[inline(always)]
+    unsafe fn ceil(a: __m512) -> __m512 {
+        _mm512_roundscale_ps::<{ _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC }>(a)
+    }
+    #[inline(always)]
+    unsafe fn trunc(a: __m512) -> __m512 {
+        _mm512_roundscale_ps::<{ _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC }>(a)
+    }
+    #[inline(always)]
+    unsafe fn round_even(a: __m512) -> __m512 {
+        _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a)
+    }
+    #[inline(always)]
+    unsafe fn scale_pow2(v: __m512, k: __m512) -> __m512 {
+        _mm512_scalef_ps(v, k)
+    }
+
+    #[inline(always)]
+    unsafe fn lt(a: __m512, b: __m512) -> __mmask16 {
+        _mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b)
+    }
+    #[inline(always)]
+    unsafe fn le(a: __m512, b: __m512) -> __mmask16 {
+        _mm512_cmp_ps_mask::<_CMP_LE_OQ>(a, b)
+    }
+    #[inline(always)]
+    unsafe fn eq(a: __m512, b: __m512) -> __mmask16 {
+        _mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, b)
+    }
+    #[inline(always)]
+    unsafe fn ne(a: __m512, b: __m512) -> __mmask16 {
+        _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(a, b)
+    }
+    #[inline(always)]
+    unsafe fn and(a: __mmask16, b: __mmask16) -> __mmask16 {
+        a & b
+    }
+    #[inline(always)]
+    unsafe fn or(a: __mmask16, b: __mmask16) -> __mmask16 {
+        a | b
+    }
+    #[inline(always)]
+    unsafe fn not(a: __mmask16) -> __mmask16 {
+        !a
+    }
+    #[inline(always)]
+    unsafe fn any(m: __mmask16) -> bool {
+        m != 0
+    }
+    #[inline(always)]
+    unsafe fn select(m: __mmask16, a: __m512, b: __m512) -> __m512 {
+        _mm512_mask_blend_ps(m, b, a)
+    }
+    #[inline(always)]
+    unsafe fn first_n(n: usize) -> __mmask16 {
+        ((1u32 << n.min(16)) - 1) as __mmask16
+    }
+
+    #[inline(always)]
+    unsafe fn reduce_sum(v: __m512) -> f32 {
+        _mm512_reduce_add_ps(v)
+    }
+    #[inline(always)]
+    unsafe fn reduce_max(v: __m512) -> f32 {
+        if <Self as Lanes<f32>>::any(<Self as Lanes<f32>>::ne(v, v)) {
+            return f32::NAN;
+        }
+        _mm512_reduce_max_ps(v)
+    }
+    #[inline(always)]
+    unsafe fn reduce_min(v: __m512) -> f32 {
+        if <Self as Lanes<f32>>::any(<Self as Lanes<f32>>::ne(v, v)) {
+            return f32::NAN;
+        }
+        _mm512_reduce_min_ps(v)
+    }
+
+    #[inline(always)]
+    unsafe fn to_int_round(v: __m512) -> __m512i {
+        _mm512_cvtps_epi32(v)
+    }
+    #[inline(always)]
+    unsafe fn from_int(i: __m512i) -> __m512 {
+        _mm512_cvtepi32_ps(i)
+    }
+    #[inline(always)]
+    unsafe fn bits(v: __m512) -> __m512i {
+        _mm512_castps_si512(v)
+    }
+    #[inline(always)]
+    unsafe fn from_bits(i: __m512i) -> __m512 {
+        _mm512_castsi512_ps(i)
+    }
+    #[inline(always)]
+    unsafe fn isplat(x: i64) -> __m512i {
+        _mm512_set1_epi32(x as i32)
+    }
+    #[inline(always)]
+    unsafe fn iadd(a: __m512i, b: __m512i) -> __m512i {
+        _mm512_add_epi32(a, b)
+    }
+    #[inline(always)]
+    unsafe fn isub(a: __m512i, b: __m512i) -> __m512i {
+        _mm512_sub_epi32(a, b)
+    }
+    #[inline(always)]
+    unsafe fn iand(a: __m512i, b: __m512i) -> __m512i {
+        _mm512_and_si512(a, b)
+    }
+    #[inline(always)]
+    unsafe fn ior(a: __m512i, b: __m512i) -> __m512i {
+        _mm512_or_si512(a, b)
+    }
+    #[inline(always)]
+    unsafe fn ixor(a: __m512i, b: __m512i) -> __m512i {
+        _mm512_xor_si512(a, b)
+    }
+    #[inline(always)]
+    unsafe fn ishl(a: __m512i, k: u32) -> __m512i {
+        _mm512_sllv_epi32(a, _mm512_set1_epi32(k as i32))
+    }
+    #[inline(always)]
+    unsafe fn ishr(a: __m512i, k: u32) -> __m512i {
+        _mm512_srlv_epi32(a, _mm512_set1_epi32(k as i32))
+    }
+    #[inline(always)]
+    unsafe fn ieq(a: __m512i, b: __m512i) -> __mmask16 {
+        _mm512_cmpeq_epi32_mask(a, b)
+    }
+    #[inline(always)]
+    unsafe fn igt(a: __m512i, b: __m512i) -> __mmask16 {
+        _mm512_cmpgt_epi32_mask(a, b)
+    }
+}
+
+impl Lanes<f64> for Avx512 {
+    type V = __m512d;
+    type M = __mmask8;
+    type I = __m512i;
+    const N: usize = 8;
+
+    #[inline(always)]
+    unsafe fn splat(x: f64) -> __m512d {
+        _mm512_set1_pd(x)
+    }
+    #[inline(always)]
+    unsafe fn zero() -> __m512d {
+        _mm512_setzero_pd()
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const f64) -> __m512d {
+        _mm512_loadu_pd(p)
+    }
+    #[inline(always)]
+    unsafe fn store(p: *mut f64, v: __m512d) {
+        _mm512_storeu_pd(p, v)
+    }
+    #[inline(always)]
+    unsafe fn load_partial(p: *const f64, n: usize) -> __m512d {
+        _mm512_maskz_loadu_pd(<Self as Lanes<f64>>::first_n(n), p)
+    }
+    #[inline(always)]
+    unsafe fn store_partial(p: *mut f64, v: __m512d, n: usize) {
+        _mm512_mask_storeu_pd(p, <Self as Lanes<f64>>::first_n(n), v)
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: __m512d, b: __m512d) -> __m512d {
+        _mm512_add_pd(a, b)
+    }
+    #[inline(always)]
+    unsafe fn sub(a: __m512d, b: __m512d) -> __m512d {
+        _mm512_sub_pd(a, b)
+    }
+    #[inline(always)]
+    unsafe fn mul(a: __m512d, b: __m512d) -> __m512d {
+        _mm512_mul_pd(a, b)
+    }
+    #[inline(always)]
+    unsafe fn div(a: __m512d, b: __m512d) -> __m512d {
+        _mm512_div_pd(a, b)
+    }
+    #[inline(always)]
+    unsafe fn fma(a: __m512d, b: __m512d, c: __m512d) -> __m512d {
+        _mm512_fmadd_pd(a, b, c)
+    }
+    #[inline(always)]
+    unsafe fn fnma(a: __m512d, b: __m512d, c: __m512d) -> __m512d {
+        _mm512_fnmadd_pd(a, b, c)
+    }
+    #[inline(always)]
+    unsafe fn fms(a: __m512d, b: __m512d, c: __m512d) -> __m512d {
+        _mm512_fmsub_pd(a, b, c)
+    }
+    #[inline(always)]
+    unsafe fn neg(a: __m512d) -> __m512d {
+        _mm512_xor_pd(a, _mm512_set1_pd(-0.0))
+    }
+    #[inline(always)]
+    unsafe fn abs(a: __m512d) -> __m512d {
+        _mm512_andnot_pd(_mm512_set1_pd(-0.0), a)
+    }
+    #[inline(always)]
+    unsafe fn sqrt(a: __m512d) -> __m512d {
+        _mm512_sqrt_pd(a)
+    }
+    #[inline(always)]
+    unsafe fn min(a: __m512d, b: __m512d) -> __m512d {
+        _mm512_min_pd(a, b)
+    }
+    #[inline(always)]
+    unsafe fn max(a: __m512d, b: __m512d) -> __m512d {
+        _mm512_max_pd(a, b)
+    }
+    #[inline(always)]
+    unsafe fn floor(a: __m512d) -> __m512d {
+        _mm512_roundscale_pd::<{ _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC }>(a)
+    }
+    #[inline(always)]
+    unsafe fn ceil(a: __m512d) -> __m512d {
+        _mm512_roundscale_pd::<{ _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC }>(a)
+    }
+    #[inline(always)]
+    unsafe fn trunc(a: __m512d) -> __m512d {
+        _mm512_roundscale_pd::<{ _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC }>(a)
+    }
+    #[inline(always)]
+    unsafe fn round_even(a: __m512d) -> __m512d {
+        _mm512_roundscale_pd::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a)
+    }
+    #[inline(always)]
+    unsafe fn scale_pow2(v: __m512d, k: __m512d) -> __m512d {
+        _mm512_scalef_pd(v, k)
+    }
+
+    #[inline(always)]
+    unsafe fn lt(a: __m512d, b: __m512d) -> __mmask8 {
+        _mm512_cmp_pd_mask::<_CMP_LT_OQ>(a, b)
+    }
+    #[inline(always)]
+    unsafe fn le(a: __m512d, b: __m512d) -> __mmask8 {
+        _mm512_cmp_pd_mask::<_CMP_LE_OQ>(a, b)
+    }
+    #[inline(always)]
+    unsafe fn eq(a: __m512d, b: __m512d) -> __mmask8 {
+        _mm512_cmp_pd_mask::<_CMP_EQ_OQ>(a, b)
+    }
+    #[inline(always)]
+    unsafe fn ne(a: __m512d, b: __m512d) -> __mmask8 {
+        _mm512_cmp_pd_mask::<_CMP_NEQ_UQ>(a, b)
+    }
+    #[inline(always)]
+    unsafe fn and(a: __mmask8, b: __mmask8) -> __mmask8 {
+        a & b
+    }
+    #[inline(always)]
+    unsafe fn or(a: __mmask8, b: __mmask8) -> __mmask8 {
+        a | b
+    }
+    #[inline(always)]
+    unsafe fn not(a: __mmask8) -> __mmask8 {
+        !a
+    }
+    #[inline(always)]
+    unsafe fn any(m: __mmask8) -> bool {
+        m != 0
+    }
+    #[inline(always)]
+    unsafe fn select(m: __mmask8, a: __m512d, b: __m512d) -> __m512d {
+        _mm512_mask_blend_pd(m, b, a)
+    }
+    #[inline(always)]
+    unsafe fn first_n(n: usize) -> __mmask8 {
+        ((1u32 << n.min(8)) - 1) as __mmask8
+    }
+
+    #[inline(always)]
+    unsafe fn reduce_sum(v: __m512d) -> f64 {
+        _mm512_reduce_add_pd(v)
+    }
+    #[inline(always)]
+    unsafe fn reduce_max(v: __m512d) -> f64 {
+        if <Self as Lanes<f64>>::any(<Self as Lanes<f64>>::ne(v, v)) {
+            return f64::NAN;
+        }
+        _mm512_reduce_max_pd(v)
+    }
+    #[inline(always)]
+    unsafe fn reduce_min(v: __m512d) -> f64 {
+        if <Self as Lanes<f64>>::any(<Self as Lanes<f64>>::ne(v, v)) {
+            return f64::NAN;
+        }
+        _mm512_reduce_min_pd(v)
+    }
+
+    #[inline(always)]
+    unsafe fn to_int_round(v: __m512d) -> __m512i {
+        _mm512_cvtpd_epi64(v)
+    }
+    #[inline(always)]
+    unsafe fn from_int(i: __m512i) -> __m512d {
+        _mm512_cvtepi64_pd(i)
+    }
+    #[inline(always)]
+    unsafe fn bits(v: __m512d) -> __m512i {
+        _mm512_castpd_si512(v)
+    }
+    #[inline(always)]
+    unsafe fn from_bits(i: __m512i) -> __m512d {
+        _mm512_castsi512_pd(i)
+    }
+    #[inline(always)]
+    unsafe fn isplat(x: i64) -> __m512i {
+        _mm512_set1_epi64(x)
+    }
+    #[inline(always)]
+    unsafe fn iadd(a: __m512i, b: __m512i) -> __m512i {
+        _mm512_add_epi64(a, b)
+    }
+    #[inline(always)]
+    unsafe fn isub(a: __m512i, b: __m512i) -> __m512i {
+        _mm512_sub_epi64(a, b)
+    }
+    #[inline(always)]
+    unsafe fn iand(a: __m512i, b: __m512i) -> __m512i {
+        _mm512_and_si512(a, b)
+    }
+    #[inline(always)]
+    unsafe fn ior(a: __m512i, b: __m512i) -> __m512i {
+        _mm512_or_si512(a, b)
+    }
+    #[inline(always)]
+    unsafe fn ixor(a: __m512i, b: __m512i) -> __m512i {
+        _mm512_xor_si512(a, b)
+    }
+    #[inline(always)]
+    unsafe fn ishl(a: __m512i, k: u32) -> __m512i {
+        _mm512_sllv_epi64(a, _mm512_set1_epi64(k as i64))
+    }
+    #[inline(always)]
+    unsafe fn ishr(a: __m512i, k: u32) -> __m512i {
+        _mm512_srlv_epi64(a, _mm512_set1_epi64(k as i64))
+    }
+    #[inline(always)]
+    unsafe fn ieq(a: __m512i, b: __m512i) -> __mmask8 {
+        _mm512_cmpeq_epi64_mask(a, b)
+    }
+    #[inline(always)]
+    unsafe fn igt(a: __m512i, b: __m512i) -> __mmask8 {
+        _mm512_cmpgt_epi64_mask(a, b)
+    }
+}
