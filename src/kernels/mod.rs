@@ -1,1 +1,2 @@
 //! Hand-written kernels: slices in, slices out; no `Tensor`, no `Result` (checks live in `infer`).
+pub mod conv;

@@ -60,6 +60,25 @@ impl ConvShape {
         self.groups == self.c && self.groups > 1
     }
 
+    /// Panics unless the arrays have the sizes that this shape gives them.
+    pub(super) fn check(&self, x: usize, w: usize, y: usize) {
+        assert!(
+            self.groups > 0
+                && self.c.is_multiple_of(self.groups)
+                && self.k.is_multiple_of(self.groups),
+            "groups do not divide the channels"
+        );
+        assert!(
+            self.stride.iter().chain(&self.dilation).all(|&s| s > 0),
+            "zero stride"
+        );
+        assert_eq!(
+            [x, w, y],
+            [self.x_len(), self.w_len(), self.y_len()],
+            "array lengths"
+        );
+    }
+
     /// The correlation that is the forward convolution.
     pub(super) fn forward(&self) -> Correlation {
         Correlation {
@@ -281,9 +300,13 @@ mod tests {
 
     #[test]
     fn phases_cover_every_pair_of_output_and_tap_once() {
-        for (input, kernel, stride, dilation, pad) in
-            [(9, 3, 1, 1, 1), (10, 3, 2, 1, 1), (11, 4, 3, 2, 0), (7, 2, 4, 1, 0), (8, 3, 2, 2, 2)]
-        {
+        for (input, kernel, stride, dilation, pad) in [
+            (9, 3, 1, 1, 1),
+            (10, 3, 2, 1, 1),
+            (11, 4, 3, 2, 0),
+            (7, 2, 4, 1, 0),
+            (8, 3, 2, 2, 2),
+        ] {
             let s = line(input, kernel, stride, dilation, pad);
             let mut pairs = Vec::new();
             for phase in s.input_grad_phases() {

@@ -72,7 +72,11 @@ pub(super) unsafe fn pack_panel<T: Copy + Default>(
             let base = w.add((index * cor.target_group() + first) * cor.source_c + group * source);
             for j in 0..panels.width {
                 for r in 0..source {
-                    let v = if j < columns { *base.add(j * cor.source_c + r) } else { T::default() };
+                    let v = if j < columns {
+                        *base.add(j * cor.source_c + r)
+                    } else {
+                        T::default()
+                    };
                     rows[r * panels.width + j].write(v);
                 }
             }
@@ -82,7 +86,11 @@ pub(super) unsafe fn pack_panel<T: Copy + Default>(
             let base = w.add(index * source * cor.target_c + column);
             for (r, row) in rows.chunks_exact_mut(panels.width).enumerate() {
                 for (j, v) in row.iter_mut().enumerate() {
-                    v.write(if j < columns { *base.add(r * cor.target_c + j) } else { T::default() });
+                    v.write(if j < columns {
+                        *base.add(r * cor.target_c + j)
+                    } else {
+                        T::default()
+                    });
                 }
             }
         }

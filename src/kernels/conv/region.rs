@@ -39,7 +39,9 @@ impl Blocks {
             };
             let best = largest(whole[level], fits);
             // Even blocks instead of a small last one.
-            size[level] = whole[level].div_ceil(whole[level].div_ceil(best).max(1)).max(1);
+            size[level] = whole[level]
+                .div_ceil(whole[level].div_ceil(best).max(1))
+                .max(1);
             if size[level] < whole[level] {
                 break;
             }
@@ -121,16 +123,16 @@ impl Blocks {
         for n in 0..block.size[0] {
             for z in 0..extent[0] {
                 for y in 0..extent[1] {
-                    let to = region.add(
-                        n * self.strides[0] + z * self.strides[1] + y * self.strides[2],
-                    );
+                    let to =
+                        region.add(n * self.strides[0] + z * self.strides[1] + y * self.strides[2]);
                     let (sz, sy) = (low[0] + z as isize, low[1] + y as isize);
                     if sz < 0 || sz as usize >= d.source || sy < 0 || sy as usize >= h.source {
                         zero(to, extent[2] * cor.source_c);
                         continue;
                     }
                     let image = (block.start[0] + n) * d.source + sz as usize;
-                    let from = source.add((image * h.source + sy as usize) * w.source * cor.source_c);
+                    let from =
+                        source.add((image * h.source + sy as usize) * w.source * cor.source_c);
                     copy_row(to, from, low[2], extent[2], w.source, cor.source_c);
                 }
             }
@@ -171,7 +173,10 @@ unsafe fn copy_row<T: Copy + Default>(
     if inside > 0 {
         std::ptr::copy_nonoverlapping(from.add(first * c), to.add(before * c), inside * c);
     }
-    zero(to.add((before + inside) * c), (extent - before - inside) * c);
+    zero(
+        to.add((before + inside) * c),
+        (extent - before - inside) * c,
+    );
 }
 
 unsafe fn zero<T: Copy + Default>(to: *mut T, len: usize) {
@@ -190,7 +195,11 @@ fn largest(max: usize, fits: impl Fn(usize) -> bool) -> usize {
     let (mut low, mut high) = (1, max.max(1));
     while low < high {
         let middle = low + (high - low).div_ceil(2);
-        if fits(middle) { low = middle } else { high = middle - 1 }
+        if fits(middle) {
+            low = middle
+        } else {
+            high = middle - 1
+        }
     }
     low
 }

@@ -10,9 +10,6 @@ use crate::simd::Lanes;
 
 /// Vectors of columns in a full tile.
 pub(super) const VECTORS: usize = 2;
-/// No instruction set has tiles of more rows than this.
-pub(super) const MAX_ROWS: usize = 14;
-
 /// Rows of the largest tile: 14 x 2 accumulators, 2 columns and a broadcast fill the 32 registers
 /// of AVX-512 and NEON, 6 x 2 the 16 registers of AVX2.
 #[inline(always)]
@@ -84,7 +81,10 @@ pub(super) unsafe fn finish<T: Copy, L: Lanes<T>, const MR: usize, const NV: usi
     let mut add = [L::zero(); NV];
     if !bias.is_null() {
         for (j, v) in add.iter_mut().enumerate() {
-            *v = L::load_partial(bias.wrapping_add(j * L::N), columns.saturating_sub(j * L::N));
+            *v = L::load_partial(
+                bias.wrapping_add(j * L::N),
+                columns.saturating_sub(j * L::N),
+            );
         }
     }
     // One decision for the tile, not one for each register.
@@ -107,7 +107,7 @@ unsafe fn write<T: Copy, L: Lanes<T>, const MR: usize, const NV: usize, const RE
         for j in 0..NV {
             let mut v = L::add(acc[i][j], add[j]);
             if RELU {
-                v = L::max_nan(v, L::zero());
+                v = L::max(L::zero(), v);
             }
             let p = to[i].wrapping_add(j * L::N);
             if full {
