@@ -9,6 +9,7 @@
 pub mod aval;
 pub mod buffer;
 pub mod error;
+pub mod expr;
 pub mod kernels;
 pub mod par;
 pub mod simd;
