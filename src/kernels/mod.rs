@@ -1,2 +1,3 @@
 //! Hand-written kernels: slices in, slices out; no `Tensor`, no `Result` (checks live in `infer`).
 pub mod conv;
+pub mod pool;
