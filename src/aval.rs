@@ -220,11 +220,11 @@ pub fn contiguous_strides(shape: &[usize]) -> Strides {
 
 /// Do these strides walk the shape in row-major order without gaps?
 pub fn is_contiguous(shape: &[usize], strides: &[isize]) -> bool {
+    if shape.contains(&0) {
+        return true;
+    }
     let mut expected = 1;
     for (&n, &s) in shape.iter().zip(strides).rev() {
-        if n == 0 {
-            return true;
-        }
         if n != 1 && s != expected {
             return false;
         }

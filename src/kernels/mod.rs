@@ -1,3 +1,5 @@
 //! Hand-written kernels: slices in, slices out; no `Tensor`, no `Result` (checks live in `infer`).
+
 pub mod conv;
+pub mod copy;
 pub mod pool;

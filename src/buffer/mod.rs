@@ -1,4 +1,8 @@
-//! Memory: 64-byte aligned, fallible buffers that are recycled, and thread-local scratch.
+//! Memory: 64-byte aligned, fallible buffers that are recycled, thread-local scratch, strided views.
+
+mod view;
+
+pub use view::{Element, View, ViewMut};
 
 use crate::error::{Error, Result};
 use std::alloc::{Layout, alloc, dealloc};
@@ -87,6 +91,14 @@ impl Buffer {
             class: 0,
             owner: Some(Foreign(owner)),
         }
+    }
+
+    /// The whole block as an output of this type and shape; only for a block that nobody shares yet.
+    pub(crate) fn writer<'a>(&'a self, dtype: crate::aval::DType, shape: &'a [usize]) -> ViewMut<'a> {
+        let elements: usize = shape.iter().product();
+        assert!(!self.is_foreign() && elements * dtype.size() <= self.len, "write outside a buffer");
+        // SAFETY: inside the block, aligned to 64 bytes; callers use it before the block is shared.
+        unsafe { ViewMut::new(self.ptr(), dtype, shape) }
     }
 
     /// Is the memory somebody else's (and so never written in place)?

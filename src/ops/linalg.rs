@@ -1,0 +1,155 @@
+//! Matrix products.
+
+use crate::aval::{Aval, Shape, broadcast, contiguous_strides};
+use crate::bind::bind1;
+use crate::error::{Error, Result};
+use crate::op;
+use crate::op::{Avals, Grads, Op, Run, Vjp, one};
+use crate::ops::{map, math, view};
+use crate::tensor::Tensor;
+use crate::with_element;
+use smallvec::smallvec;
+
+/// Batched matrix product over the last two axes: C[b] = A[b] B[b], the leading axes broadcast.
+///
+/// Transposed operands are views with other strides; the kernel takes any.
+#[derive(Debug)]
+struct MatMul;
+
+impl Op for MatMul {
+    fn name(&self) -> &'static str {
+        "matmul"
+    }
+
+    fn infer(&self, x: &[Aval]) -> Result<Avals> {
+        let (a, b) = (&x[0].shape, &x[1].shape);
+        let (ra, rb) = (a.len(), b.len());
+        if ra < 2 || rb < 2 || a[ra - 1] != b[rb - 2] {
+            return Err(mismatch(a, b));
+        }
+        let mut shape = broadcast("matmul", &[&a[..ra - 2], &b[..rb - 2]]).map_err(|_| mismatch(a, b))?;
+        shape.push(a[ra - 2]);
+        shape.push(b[rb - 1]);
+        crate::aval::checked_bytes("matmul", &shape, x[0].dtype)?;
+        Ok(one(shape, x[0].dtype))
+    }
+
+    fn vjp(&self, cx: &Vjp) -> Result<Grads> {
+        let (a, b, g) = (cx.x(0), cx.x(1), cx.g(0)?);
+        let mut grads: Grads = smallvec![None, None];
+        if cx.wants(0) {
+            let full = bind1(MatMul, &[&g, &swap(b)?])?;
+            grads[0] = Some(crate::autodiff::unbroadcast(&full, a.shape())?);
+        }
+        if cx.wants(1) {
+            let full = if b.rank() == 2 && a.rank() > 2 {
+                // One product over all rows instead of a sum over the batch.
+                let k = a.shape()[a.rank() - 1];
+                let n = b.shape()[1];
+                let rows = a.size() / k.max(1);
+                let a2 = view::reshape_to(a, &[rows, k])?;
+                let g2 = view::reshape_to(&g, &[rows, n])?;
+                bind1(MatMul, &[&swap(&a2)?, &g2])?
+            } else {
+                bind1(MatMul, &[&swap(a)?, &g])?
+            };
+            grads[1] = Some(crate::autodiff::unbroadcast(&full, b.shape())?);
+        }
+        Ok(grads)
+    }
+
+    fn run(&self, cx: &mut Run) {
+        let out = &mut cx.outs[0];
+        with_element!(out.dtype(), T => {
+            let (a, b) = (cx.ins[0], cx.ins[1]);
+            let shape: Shape = out.shape().into();
+            let strides = contiguous_strides(&shape);
+            let rank = shape.len();
+            let k = a.shape()[a.shape().len() - 1];
+            let c = out.slice_mut::<T>();
+            let at = |v: &crate::buffer::View, index: &[usize], i: usize, j: usize| {
+                let r = v.shape().len();
+                let mut full: Shape = index[rank - r..rank - 2].iter().zip(v.shape()).map(|(&x, &n)| if n == 1 { 0 } else { x }).collect();
+                full.push(i);
+                full.push(j);
+                v.at(&full)
+            };
+            for e in 0..c.len() {
+                let index: Shape = (0..rank).map(|d| e / strides[d] as usize % shape[d]).collect();
+                let s: f64 = (0..k).map(|p| at(&a, &index, index[rank - 2], p) * at(&b, &index, p, index[rank - 1])).sum();
+                c[e] = <T as crate::buffer::Element>::from_f64(s);
+            }
+        });
+    }
+
+    fn takes_strided(&self, _: usize) -> bool {
+        true
+    }
+}
+
+fn mismatch(a: &[usize], b: &[usize]) -> Error {
+    Error::shape(
+        "matmul",
+        format!(
+            "shapes {a:?} and {b:?} do not fit: the last axis of x1 must equal the last but one of x2 \
+             (the only one, if x2 has rank 1), and leading axes must broadcast"
+        ),
+    )
+}
+
+/// The last two axes swapped.
+pub fn swap(x: &Tensor) -> Result<Tensor> {
+    let mut order: Shape = (0..x.rank()).collect();
+    let r = x.rank();
+    order.swap(r - 2, r - 1);
+    view::permute(x, &order)
+}
+
+op! {
+    /// Matrix product: C[.., i, j] = sum_k A[.., i, k] B[.., k, j].
+    ///
+    /// Leading axes broadcast; an operand of rank 1 is a row (x1) or a column (x2), and its axis is
+    /// absent from the result. Operands promote to a common dtype.
+    ///
+    /// # Errors
+    /// `ShapeError` when the inner sizes differ or the leading axes do not broadcast.
+    fn matmul(x1: &Tensor, x2: &Tensor) -> Tensor {
+        if x1.rank() == 0 || x2.rank() == 0 {
+            return Err(mismatch(x1.shape(), x2.shape()));
+        }
+        let dtype = map::common_dtype(x1, x2);
+        let (mut a, mut b) = (math::cast(x1, dtype)?, math::cast(x2, dtype)?);
+        let (row, column) = (a.rank() == 1, b.rank() == 1);
+        if row {
+            a = view::reshape_to(&a, &[1, a.size()])?;
+        }
+        if column {
+            b = view::reshape_to(&b, &[b.size(), 1])?;
+        }
+        // With one matrix on the right all leading rows are one product.
+        let folded = b.rank() == 2 && a.rank() > 2;
+        let lead: Shape = a.shape()[..a.rank() - 1].into();
+        let a = if folded {
+            let k = a.shape()[a.rank() - 1];
+            let rows: usize = lead.iter().product();
+            view::reshape_to(&a, &[rows, k])?
+        } else {
+            a
+        };
+        let mut c = bind1(MatMul, &[&a, &b]).map_err(|_| mismatch(x1.shape(), x2.shape()))?;
+        if folded {
+            let mut shape = lead;
+            shape.push(b.shape()[1]);
+            c = view::reshape_to(&c, &shape)?;
+        }
+        let r = c.rank();
+        let mut drop: smallvec::SmallVec<[usize; 2]> = smallvec::SmallVec::new();
+        if row {
+            drop.push(r - 2);
+        }
+        if column {
+            drop.push(r - 1);
+        }
+        view::drop_axes(&c, &drop)
+    }
+}

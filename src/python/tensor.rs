@@ -1,0 +1,495 @@
+//! The class `Tensor`: operators, indexing, and numpy interoperation without copies.
+
+use super::convert::to_tensor;
+use super::edge;
+use crate::args::{Axes, Ints};
+use crate::autodiff;
+use crate::aval::DType;
+use crate::error::{Error, Result};
+use crate::ops::{index, linalg, logic, math, view};
+use crate::tensor::Tensor;
+use pyo3::basic::CompareOp;
+use pyo3::exceptions::{PyStopIteration, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyEllipsis, PyInt, PySlice, PyTuple};
+
+/// An immutable tensor of any rank: numpy in, numpy out, operators with broadcasting.
+#[pyclass(name = "Tensor", module = "rustdl", frozen, weakref)]
+#[derive(Debug, Clone)]
+pub struct PyTensor(pub Tensor);
+
+/// Operands that take part themselves: a `KerasTensor` or a subclass with its own reflected operator.
+fn defer(other: &Bound<'_, PyAny>) -> bool {
+    other.hasattr("_keras_history").unwrap_or(false) || other.hasattr("__rustdl_defer__").unwrap_or(false)
+}
+
+type BinaryFn = fn(&Tensor, &Tensor) -> Result<Tensor>;
+
+impl PyTensor {
+    fn binary(&self, other: &Bound<'_, PyAny>, f: BinaryFn, reflected: bool) -> PyResult<Py<PyAny>> {
+        let py = other.py();
+        if defer(other) {
+            return Ok(py.NotImplemented());
+        }
+        let Ok(other) = to_tensor(other) else { return Ok(py.NotImplemented()) };
+        let mine = self.0.clone();
+        let out = edge::call(py, move || if reflected { f(&other, &mine) } else { f(&mine, &other) })?;
+        Ok(Bound::new(py, PyTensor(out))?.into_any().unbind())
+    }
+
+    fn unary(&self, py: Python<'_>, f: fn(&Tensor) -> Result<Tensor>) -> PyResult<Tensor> {
+        let mine = self.0.clone();
+        edge::call(py, move || f(&mine))
+    }
+
+    fn item_as(&self, py: Python<'_>, what: &'static str) -> PyResult<f64> {
+        if self.0.is_traced() {
+            let e = Error::traced(
+                what,
+                format!(
+                    "a traced tensor of shape {:?} and dtype {} has no value while a step is being compiled; use ops.where, ops.cond or ops.while_loop to branch on it, or run_eagerly=True",
+                    self.0.shape(), self.0.dtype()
+                ),
+            );
+            return Err(edge::to_py(py, &e));
+        }
+        if self.0.size() != 1 {
+            return Err(PyTypeError::new_err(format!(
+                "only a tensor with one element can be converted to {what}, not one of shape {:?}",
+                self.0.shape()
+            )));
+        }
+        self.0.item().map_err(|e| edge::to_py(py, &e))
+    }
+}
+
+fn shape_tuple<'py>(py: Python<'py>, shape: &[usize]) -> PyResult<Bound<'py, PyTuple>> {
+    PyTuple::new(py, shape)
+}
+
+#[pymethods]
+impl PyTensor {
+    #[new]
+    #[pyo3(signature = (value, dtype=None))]
+    fn new(value: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Self> {
+        Ok(PyTensor(convert(value, dtype, true)?))
+    }
+
+    /// Sizes of the axes.
+    #[getter]
+    fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        shape_tuple(py, self.0.shape())
+    }
+    /// numpy's name of the element type.
+    #[getter]
+    fn dtype(&self) -> &'static str {
+        self.0.dtype().name()
+    }
+    /// Number of axes.
+    #[getter]
+    fn ndim(&self) -> usize {
+        self.0.rank()
+    }
+    /// Number of elements.
+    #[getter]
+    fn size(&self) -> usize {
+        self.0.size()
+    }
+    /// Is it without a value, inside a trace?
+    #[getter]
+    fn is_traced(&self) -> bool {
+        self.0.is_traced()
+    }
+    /// Does it stand on a tape?
+    #[getter]
+    fn is_recorded(&self) -> bool {
+        self.0.node().is_some()
+    }
+    /// Is its dtype weak (made from a Python number)?
+    #[getter]
+    fn is_weak(&self) -> bool {
+        self.0.is_weak()
+    }
+    /// The axes reversed.
+    #[getter(T)]
+    fn transposed(&self, py: Python<'_>) -> PyResult<Tensor> {
+        let mine = self.0.clone();
+        edge::call(py, move || view::transpose(&mine, None))
+    }
+    /// numpy's description of the memory; numpy shares it, read-only.
+    #[getter]
+    fn __array_interface__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyDict>> {
+        let py = slf.py();
+        let t = &slf.get().0;
+        let view = t.view().map_err(|e| edge::to_py(py, &e))?;
+        let size = t.dtype().size() as isize;
+        let d = PyDict::new(py);
+        d.set_item("version", 3)?;
+        d.set_item("shape", shape_tuple(py, t.shape())?)?;
+        let kind = match t.dtype() {
+            DType::Bool => "|b1",
+            DType::U8 => "|u1",
+            DType::I8 => "|i1",
+            DType::U16 => "<u2",
+            DType::U32 => "<u4",
+            DType::U64 => "<u8",
+            DType::I16 => "<i2",
+            DType::I32 => "<i4",
+            DType::I64 => "<i8",
+            DType::F16 => "<f2",
+            DType::BF16 => "<u2",
+            DType::F32 => "<f4",
+            DType::F64 => "<f8",
+        };
+        d.set_item("typestr", kind)?;
+        d.set_item("data", (view.ptr() as usize, true))?;
+        let strides = PyTuple::new(py, view.strides().iter().map(|s| s * size))?;
+        d.set_item("strides", strides)?;
+        Ok(d)
+    }
+    #[pyo3(signature = (dtype=None, copy=None))]
+    fn __array__<'py>(slf: &Bound<'py, Self>, dtype: Option<&Bound<'py, PyAny>>, copy: Option<bool>) -> PyResult<Bound<'py, PyAny>> {
+        let array = Self::numpy(slf)?;
+        let kwargs = PyDict::new(slf.py());
+        kwargs.set_item("copy", copy.unwrap_or(false))?;
+        match dtype {
+            Some(d) if !d.is_none() => array.call_method("astype", (d,), Some(&kwargs)),
+            _ if copy == Some(true) => array.call_method0("copy"),
+            _ => Ok(array),
+        }
+    }
+    /// The value as a numpy array that shares the memory and is read-only.
+    fn numpy<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let holder = PyDict::new(py);
+        let interface = Self::__array_interface__(slf)?;
+        holder.set_item("__array_interface__", interface)?;
+        holder.set_item("_owner", slf)?;
+        let namespace = py.import("types")?.getattr("SimpleNamespace")?.call((), Some(&holder))?;
+        let array = py.import("numpy")?.call_method1("asarray", (namespace,))?;
+        if slf.get().0.dtype() == DType::BF16 {
+            let bfloat16 = py.import("ml_dtypes")?.getattr("bfloat16")?;
+            return array.call_method1("view", (bfloat16,));
+        }
+        Ok(array)
+    }
+    /// The only element as a Python number.
+    fn item<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let v = self.item_as(py, "a Python number")?;
+        Ok(match self.0.dtype() {
+            DType::Bool => PyBool::new(py, v != 0.0).to_owned().into_any(),
+            d if d.is_float() => v.into_pyobject(py)?.into_any(),
+            _ => self.int_value(py)?.into_pyobject(py)?.into_any(),
+        })
+    }
+    /// Nested lists of Python numbers.
+    fn tolist<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        Self::numpy(slf)?.call_method0("tolist")
+    }
+    /// Converted to another dtype.
+    fn astype(&self, py: Python<'_>, dtype: DType) -> PyResult<Tensor> {
+        let mine = self.0.clone();
+        edge::call(py, move || math::cast(&mine, dtype))
+    }
+    /// The same elements under another shape.
+    #[pyo3(signature = (*shape))]
+    fn reshape(&self, py: Python<'_>, shape: &Bound<'_, PyTuple>) -> PyResult<Tensor> {
+        let shape: Ints = if shape.len() == 1 { shape.get_item(0)?.extract()? } else { shape.extract()? };
+        let mine = self.0.clone();
+        edge::call(py, move || view::reshape(&mine, shape))
+    }
+
+    fn __add__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.binary(other, math::add, false)
+    }
+    fn __radd__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.binary(other, math::add, true)
+    }
+    fn __sub__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.binary(other, math::subtract, false)
+    }
+    fn __rsub__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.binary(other, math::subtract, true)
+    }
+    fn __mul__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.binary(other, math::multiply, false)
+    }
+    fn __rmul__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.binary(other, math::multiply, true)
+    }
+    fn __truediv__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.binary(other, math::divide, false)
+    }
+    fn __rtruediv__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.binary(other, math::divide, true)
+    }
+    fn __floordiv__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.binary(other, math::floor_divide, false)
+    }
+    fn __rfloordiv__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.binary(other, math::floor_divide, true)
+    }
+    fn __mod__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.binary(other, math::mod_, false)
+    }
+    fn __rmod__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.binary(other, math::mod_, true)
+    }
+    fn __pow__(&self, other: &Bound<'_, PyAny>, modulo: Option<Py<PyAny>>) -> PyResult<Py<PyAny>> {
+        if modulo.is_some() {
+            return Ok(other.py().NotImplemented());
+        }
+        self.binary(other, math::power, false)
+    }
+    fn __rpow__(&self, other: &Bound<'_, PyAny>, modulo: Option<Py<PyAny>>) -> PyResult<Py<PyAny>> {
+        if modulo.is_some() {
+            return Ok(other.py().NotImplemented());
+        }
+        self.binary(other, math::power, true)
+    }
+    fn __matmul__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.binary(other, linalg::matmul, false)
+    }
+    fn __rmatmul__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.binary(other, linalg::matmul, true)
+    }
+    fn __and__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.binary(other, logic::bitwise_and, false)
+    }
+    fn __rand__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.binary(other, logic::bitwise_and, true)
+    }
+    fn __or__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.binary(other, logic::bitwise_or, false)
+    }
+    fn __ror__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.binary(other, logic::bitwise_or, true)
+    }
+    fn __xor__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.binary(other, logic::bitwise_xor, false)
+    }
+    fn __rxor__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.binary(other, logic::bitwise_xor, true)
+    }
+    fn __lshift__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.binary(other, logic::left_shift, false)
+    }
+    fn __rshift__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.binary(other, logic::right_shift, false)
+    }
+    fn __neg__(&self, py: Python<'_>) -> PyResult<Tensor> {
+        self.unary(py, math::negative)
+    }
+    fn __pos__(&self) -> Tensor {
+        self.0.clone()
+    }
+    fn __abs__(&self, py: Python<'_>) -> PyResult<Tensor> {
+        self.unary(py, math::abs)
+    }
+    fn __invert__(&self, py: Python<'_>) -> PyResult<Tensor> {
+        self.unary(py, logic::bitwise_not)
+    }
+    fn __richcmp__(&self, other: &Bound<'_, PyAny>, op: CompareOp) -> PyResult<Py<PyAny>> {
+        let f: BinaryFn = match op {
+            CompareOp::Lt => logic::less,
+            CompareOp::Le => logic::less_equal,
+            CompareOp::Eq => logic::equal,
+            CompareOp::Ne => logic::not_equal,
+            CompareOp::Gt => logic::greater,
+            CompareOp::Ge => logic::greater_equal,
+        };
+        self.binary(other, f, false)
+    }
+    fn __hash__(slf: &Bound<'_, Self>) -> isize {
+        slf.as_ptr() as isize >> 4
+    }
+    fn __bool__(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.item_as(py, "bool")? != 0.0)
+    }
+    fn __float__(&self, py: Python<'_>) -> PyResult<f64> {
+        self.item_as(py, "float")
+    }
+    fn __int__(&self, py: Python<'_>) -> PyResult<i64> {
+        self.int_value(py)
+    }
+    fn __index__(&self, py: Python<'_>) -> PyResult<i64> {
+        if !self.0.dtype().is_int() || self.0.rank() != 0 {
+            return Err(PyTypeError::new_err(format!(
+                "only an integer tensor of rank 0 can be an index, not {} of shape {:?}",
+                self.0.dtype(), self.0.shape()
+            )));
+        }
+        self.int_value(py)
+    }
+    fn __len__(&self) -> PyResult<usize> {
+        self.0.shape().first().copied().ok_or_else(|| PyTypeError::new_err("len() of a tensor of rank 0"))
+    }
+    fn __iter__(slf: &Bound<'_, Self>) -> PyResult<Rows> {
+        if slf.get().0.rank() == 0 {
+            return Err(PyTypeError::new_err("iteration over a tensor of rank 0"));
+        }
+        Ok(Rows { tensor: slf.get().0.clone(), next: 0 })
+    }
+    fn __getitem__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Tensor> {
+        let parts = parse_index(key)?;
+        let mine = self.0.clone();
+        edge::call(py, move || index::index(&mine, &parts))
+    }
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let t = &slf.get().0;
+        let shape = shape_tuple(slf.py(), t.shape())?.repr()?.to_string();
+        if t.is_traced() {
+            return Ok(format!("<rustdl.Tensor shape={shape} dtype={} traced>", t.dtype()));
+        }
+        let kwargs = PyDict::new(slf.py());
+        kwargs.set_item("separator", ", ")?;
+        let text = slf.py().import("numpy")?.call_method("array2string", (Self::numpy(slf)?,), Some(&kwargs))?;
+        Ok(format!("<rustdl.Tensor shape={shape} dtype={}\n{text}>", t.dtype()))
+    }
+    fn __format__(slf: &Bound<'_, Self>, spec: &str) -> PyResult<String> {
+        let py = slf.py();
+        if slf.get().0.size() == 1 && !spec.is_empty() {
+            let number = slf.get().item(py)?;
+            return number.call_method1("__format__", (spec,))?.extract();
+        }
+        Self::__repr__(slf)
+    }
+    fn __copy__(&self) -> Tensor {
+        self.0.clone()
+    }
+    fn __deepcopy__(&self, _memo: &Bound<'_, PyAny>) -> Tensor {
+        self.0.clone()
+    }
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyAny>,))> {
+        Ok((slf.get_type().into_any(), (Self::numpy(slf)?,)))
+    }
+    /// Tensors come before numpy arrays in mixed expressions.
+    #[classattr]
+    fn __array_priority__() -> i32 {
+        100
+    }
+    #[classattr]
+    fn __array_ufunc__() -> Option<bool> {
+        None
+    }
+}
+
+impl PyTensor {
+    fn int_value(&self, py: Python<'_>) -> PyResult<i64> {
+        self.item_as(py, "int")?;
+        let exact = if self.0.dtype().is_int() { self.0.to_vec_i64() } else { self.0.item().map(|v| vec![v as i64]) };
+        Ok(exact.map_err(|e| edge::to_py(py, &e))?[0])
+    }
+}
+
+/// Iterates over the first axis.
+#[pyclass]
+pub struct Rows {
+    tensor: Tensor,
+    next: usize,
+}
+
+#[pymethods]
+impl Rows {
+    fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+    fn __next__(&mut self, py: Python<'_>) -> PyResult<Tensor> {
+        let i = self.next;
+        if i >= self.tensor.shape()[0] {
+            return Err(PyStopIteration::new_err(()));
+        }
+        self.next += 1;
+        let t = self.tensor.clone();
+        edge::call(py, move || index::index(&t, &[index::Index::At(i as i64)]))
+    }
+}
+
+fn parse_index(key: &Bound<'_, PyAny>) -> PyResult<Vec<index::Index>> {
+    if let Ok(t) = key.cast_exact::<PyTuple>() {
+        return t.iter().map(|k| parse_one(&k)).collect();
+    }
+    Ok(vec![parse_one(key)?])
+}
+
+fn parse_one(key: &Bound<'_, PyAny>) -> PyResult<index::Index> {
+    if key.is_none() {
+        return Ok(index::Index::NewAxis);
+    }
+    if key.is_instance_of::<PyEllipsis>() {
+        return Ok(index::Index::Ellipsis);
+    }
+    if let Ok(s) = key.cast::<PySlice>() {
+        let part = |name: &str| -> PyResult<Option<i64>> {
+            let v = s.getattr(name)?;
+            if v.is_none() { Ok(None) } else { v.extract().map(Some) }
+        };
+        return Ok(index::Index::Slice(part("start")?, part("stop")?, part("step")?));
+    }
+    if key.is_instance_of::<PyInt>() && !key.is_instance_of::<PyBool>() {
+        return Ok(index::Index::At(key.extract()?));
+    }
+    let t = to_tensor(key)?;
+    if !t.dtype().is_int() && t.dtype() != DType::Bool {
+        return Err(edge::to_py(
+            key.py(),
+            &Error::index("tensor", format!("indices are integers, slices, None, Ellipsis, integer or bool arrays, not {}", t.dtype())),
+        ));
+    }
+    Ok(index::Index::Array(t))
+}
+
+fn convert(value: &Bound<'_, PyAny>, dtype: Option<DType>, copy: bool) -> PyResult<Tensor> {
+    let py = value.py();
+    let t = to_tensor(value)?;
+    edge::call(py, move || {
+        let t = match dtype {
+            Some(d) => math::cast(&t, d)?,
+            None => t,
+        };
+        if copy && t.array().is_some_and(|a| a.buffer.is_foreign()) { index::copied(&t) } else { Ok(t) }
+    })
+}
+
+/// A tensor of anything array-like. numpy arrays are shared unless `copy`.
+#[pyfunction(name = "convert")]
+#[pyo3(signature = (x, dtype=None, copy=false))]
+fn py_convert(x: &Bound<'_, PyAny>, dtype: Option<DType>, copy: bool) -> PyResult<Tensor> {
+    convert(x, dtype, copy)
+}
+
+/// A traced input of this shape and dtype.
+#[pyfunction]
+fn placeholder(py: Python<'_>, shape: Vec<usize>, dtype: DType) -> PyResult<Tensor> {
+    edge::call(py, move || Tensor::placeholder(&shape, dtype))
+}
+
+/// The same value as the start of a tape.
+#[pyfunction]
+fn leaf(x: Tensor) -> Tensor {
+    x.leaf()
+}
+
+/// The same value off the tape.
+#[pyfunction]
+fn detach(x: Tensor) -> Tensor {
+    x.detach()
+}
+
+/// Gradients of `ys` (weighted by `seeds`) with respect to `xs`; None where unconnected.
+#[pyfunction]
+#[pyo3(signature = (ys, xs, seeds=None, create_graph=false))]
+fn backward(py: Python<'_>, ys: Vec<Tensor>, xs: Vec<Tensor>, seeds: Option<Vec<Tensor>>, create_graph: bool) -> PyResult<Vec<Option<Tensor>>> {
+    edge::call(py, move || autodiff::backward(&ys, seeds.as_deref(), &xs, create_graph))
+}
+
+/// Adds the functions of this file.
+pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_function(wrap_pyfunction!(py_convert, m)?)?;
+    m.add_function(wrap_pyfunction!(placeholder, m)?)?;
+    m.add_function(wrap_pyfunction!(leaf, m)?)?;
+    m.add_function(wrap_pyfunction!(detach, m)?)?;
+    m.add_function(wrap_pyfunction!(backward, m)?)?;
+    let _ = Axes::all;
+    Ok(())
+}
