@@ -22,7 +22,12 @@ use std::sync::Arc;
 /// assert_eq!(g[0].as_ref().unwrap().item()?, 6.0);
 /// # Ok::<(), rustdl::error::Error>(())
 /// ```
-pub fn backward(ys: &[Tensor], seeds: Option<&[Tensor]>, xs: &[Tensor], create_graph: bool) -> Result<Vec<Option<Tensor>>> {
+pub fn backward(
+    ys: &[Tensor],
+    seeds: Option<&[Tensor]>,
+    xs: &[Tensor],
+    create_graph: bool,
+) -> Result<Vec<Option<Tensor>>> {
     check(ys, seeds, xs)?;
     with_recording(create_graph, || walk(ys, seeds, xs))
 }
@@ -38,13 +43,20 @@ fn check(ys: &[Tensor], seeds: Option<&[Tensor]>, xs: &[Tensor]) -> Result<()> {
     }
     if let Some(seeds) = seeds {
         if seeds.len() != ys.len() {
-            return Err(Error::argument("backward", format!("{} seeds for {} outputs", seeds.len(), ys.len())));
+            return Err(Error::argument(
+                "backward",
+                format!("{} seeds for {} outputs", seeds.len(), ys.len()),
+            ));
         }
         for (s, y) in seeds.iter().zip(ys) {
             if s.shape() != y.shape() {
                 return Err(Error::shape(
                     "backward",
-                    format!("a seed of shape {:?} for an output of shape {:?}", s.shape(), y.shape()),
+                    format!(
+                        "a seed of shape {:?} for an output of shape {:?}",
+                        s.shape(),
+                        y.shape()
+                    ),
                 ));
             }
         }
@@ -58,20 +70,29 @@ fn path(ys: &[Tensor], xs: &[Tensor]) -> Vec<Arc<Node>> {
     let oldest = targets.iter().copied().min().unwrap_or(u64::MAX);
     let mut seen: HashSet<u64> = HashSet::new();
     let mut found: Vec<Arc<Node>> = Vec::new();
-    let mut stack: Vec<Arc<Node>> = ys.iter().filter_map(|y| y.node().map(|n| n.0.clone())).collect();
+    let mut stack: Vec<Arc<Node>> = ys
+        .iter()
+        .filter_map(|y| y.node().map(|n| n.0.clone()))
+        .collect();
     while let Some(node) = stack.pop() {
         // Inputs are always older than the node, so nothing below the oldest target can matter.
         if node.id < oldest || !seen.insert(node.id) {
             continue;
         }
-        stack.extend(node.inputs.iter().filter_map(|t| t.node().map(|n| n.0.clone())));
+        stack.extend(
+            node.inputs
+                .iter()
+                .filter_map(|t| t.node().map(|n| n.0.clone())),
+        );
         found.push(node);
     }
     found.sort_unstable_by_key(|n| n.id);
     let mut depends = targets;
     found.retain(|n| {
         let needed = depends.contains(&n.id)
-            || n.inputs.iter().any(|t| t.key().is_some_and(|k| depends.contains(&k.0)));
+            || n.inputs
+                .iter()
+                .any(|t| t.key().is_some_and(|k| depends.contains(&k.0)));
         if needed {
             depends.insert(n.id);
         }
@@ -86,7 +107,9 @@ fn walk(ys: &[Tensor], seeds: Option<&[Tensor]>, xs: &[Tensor]) -> Result<Vec<Op
     let on_path: HashSet<u64> = nodes.iter().map(|n| n.id).collect();
     let mut grads: HashMap<(u64, usize), Tensor> = HashMap::new();
     for (i, y) in ys.iter().enumerate() {
-        let Some(key) = y.key().filter(|k| on_path.contains(&k.0)) else { continue };
+        let Some(key) = y.key().filter(|k| on_path.contains(&k.0)) else {
+            continue;
+        };
         let seed = match seeds {
             Some(s) => s[i].clone(),
             None => Tensor::full(y.shape(), 1.0, y.dtype())?,
@@ -98,7 +121,11 @@ fn walk(ys: &[Tensor], seeds: Option<&[Tensor]>, xs: &[Tensor]) -> Result<Vec<Op
         let outputs: Vec<Option<Tensor>> = (0..node.outputs.len())
             .map(|i| {
                 let key = (node.id, i);
-                if targets.contains(&key) { grads.get(&key).cloned() } else { grads.remove(&key) }
+                if targets.contains(&key) {
+                    grads.get(&key).cloned()
+                } else {
+                    grads.remove(&key)
+                }
             })
             .collect();
         let wanted: Vec<bool> = node
@@ -109,10 +136,19 @@ fn walk(ys: &[Tensor], seeds: Option<&[Tensor]>, xs: &[Tensor]) -> Result<Vec<Op
         if outputs.iter().all(Option::is_none) || !wanted.contains(&true) {
             continue;
         }
-        let back: Grads = node.op.vjp(&Vjp { node: &node, grads: &outputs, wanted: &wanted })?;
+        let back: Grads = node.op.vjp(&Vjp {
+            node: &node,
+            grads: &outputs,
+            wanted: &wanted,
+        })?;
         for (x, g) in node.inputs.iter().zip(back) {
             if let (Some(key), Some(g)) = (x.key().filter(|k| on_path.contains(&k.0)), g) {
-                debug_assert_eq!(g.shape(), x.shape(), "gradient of {} has another shape", node.op.name());
+                debug_assert_eq!(
+                    g.shape(),
+                    x.shape(),
+                    "gradient of {} has another shape",
+                    node.op.name()
+                );
                 accumulate(&mut grads, key, g)?;
             }
         }
@@ -120,7 +156,11 @@ fn walk(ys: &[Tensor], seeds: Option<&[Tensor]>, xs: &[Tensor]) -> Result<Vec<Op
     Ok(xs.iter().map(|x| grads.get(&x.key()?).cloned()).collect())
 }
 
-fn accumulate(grads: &mut HashMap<(u64, usize), Tensor>, key: (u64, usize), g: Tensor) -> Result<()> {
+fn accumulate(
+    grads: &mut HashMap<(u64, usize), Tensor>,
+    key: (u64, usize),
+    g: Tensor,
+) -> Result<()> {
     let sum = match grads.remove(&key) {
         Some(old) => map::add(&old, &g)?,
         None => g,
@@ -135,8 +175,9 @@ pub fn unbroadcast(g: &Tensor, shape: &[usize]) -> Result<Tensor> {
         return Ok(g.clone());
     }
     let lead = g.rank() - shape.len();
-    let axes: Vec<usize> =
-        (0..g.rank()).filter(|&i| i < lead || (shape[i - lead] == 1 && g.shape()[i] != 1)).collect();
+    let axes: Vec<usize> = (0..g.rank())
+        .filter(|&i| i < lead || (shape[i - lead] == 1 && g.shape()[i] != 1))
+        .collect();
     let summed = crate::ops::reduce::reduce(crate::expr::ReduceOp::Sum, g, &axes)?;
     view::reshape_to(&summed, shape)
 }

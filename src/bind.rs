@@ -4,10 +4,10 @@
 //! - otherwise run the kernel now (**eager**), and
 //! - if an input stands on a tape, record a node that also holds the values (**tape**).
 
-use crate::aval::{Aval, broadcast_strides, contiguous_strides};
+use crate::aval::{Aval, DType, Shape, Strides, broadcast_strides, contiguous_strides};
 use crate::buffer::{Buffer, View, ViewMut};
 use crate::error::{Error, Result};
-use crate::expr::{Loop, Operand, Program};
+use crate::expr::{Builder, Loop, Operand, OutKind, Program, ReduceOp, Ty, vm_run};
 use crate::op::{Avals, Kind, Op, Run};
 use crate::tensor::{Array, Node, Output, Tensor};
 use smallvec::SmallVec;
@@ -63,11 +63,19 @@ pub fn bind_arc(op: Arc<dyn Op>, inputs: &[&Tensor]) -> Result<Outputs> {
     }
     if !taped {
         let plain = outs.into_iter().zip(arrays);
-        return Ok(plain.map(|(aval, array)| Tensor::from_parts(aval, false, array, None)).collect());
+        return Ok(plain
+            .map(|(aval, array)| Tensor::from_parts(aval, false, array, None))
+            .collect());
     }
-    let outputs = outs.into_iter().zip(arrays).map(|(aval, array)| Output { aval, array }).collect();
+    let outputs = outs
+        .into_iter()
+        .zip(arrays)
+        .map(|(aval, array)| Output { aval, array })
+        .collect();
     let node = Node::new(op, inputs.iter().map(|&t| t.clone()).collect(), outputs);
-    Ok((0..node.outputs.len()).map(|i| Node::output(&node, i)).collect())
+    Ok((0..node.outputs.len())
+        .map(|i| Node::output(&node, i))
+        .collect())
 }
 
 /// Runs an op on concrete inputs; a panic in a kernel becomes [`Error::Internal`].
@@ -75,7 +83,8 @@ fn run_now(op: &dyn Op, inputs: &[&Tensor], outs: &Avals) -> Result<SmallVec<[Ar
     let guarded = catch_unwind(AssertUnwindSafe(|| match op.kind() {
         Kind::View => Ok(SmallVec::from_iter([run_view(op, inputs[0])?])),
         Kind::Map(program) => run_map(op.name(), program, inputs, outs),
-        Kind::Reduce(..) | Kind::Opaque => run_kernel(op, inputs, outs),
+        Kind::Reduce(reduce, axes) => run_reduce(op.name(), reduce, axes, inputs[0], outs),
+        Kind::Opaque => run_kernel(op, inputs, outs),
         Kind::Leaf => Err(Error::internal(op.name(), "a leaf cannot be applied")),
     }));
     guarded.unwrap_or_else(|payload| Err(panic_error(op.name(), payload)))
@@ -97,7 +106,9 @@ pub fn panic_error(op: &'static str, payload: Box<dyn std::any::Any + Send>) -> 
 }
 
 fn allocate(op: &'static str, outs: &Avals) -> Result<SmallVec<[Array; 1]>> {
-    outs.iter().map(|a| Ok(Array::contiguous(Buffer::new(op, a.bytes())?, &a.shape))).collect()
+    outs.iter()
+        .map(|a| Ok(Array::contiguous(Buffer::new(op, a.bytes())?, &a.shape)))
+        .collect()
 }
 
 fn run_view(op: &dyn Op, x: &Tensor) -> Result<Array> {
@@ -114,39 +125,205 @@ fn run_view(op: &dyn Op, x: &Tensor) -> Result<Array> {
         }
     };
     let offset = source.offset as isize + layout.offset * x.dtype().size() as isize;
-    Ok(Array { buffer: source.buffer, offset: offset as usize, strides: layout.strides })
+    Ok(Array {
+        buffer: source.buffer,
+        offset: offset as usize,
+        strides: layout.strides,
+    })
 }
 
-fn run_map(op: &'static str, program: &Program, inputs: &[&Tensor], outs: &Avals) -> Result<SmallVec<[Array; 1]>> {
+fn run_map(
+    op: &'static str,
+    program: &Program,
+    inputs: &[&Tensor],
+    outs: &Avals,
+) -> Result<SmallVec<[Array; 1]>> {
     let arrays = allocate(op, outs)?;
     let dims = &outs[0].shape;
     let ins: SmallVec<[Operand; 4]> = inputs
         .iter()
         .map(|t| {
             let a = t.array().expect("concrete");
-            Operand { dtype: t.dtype(), strides: broadcast_strides(t.shape(), &a.strides, dims) }
+            Operand {
+                dtype: t.dtype(),
+                strides: broadcast_strides(t.shape(), &a.strides, dims),
+            }
         })
         .collect();
-    let results: SmallVec<[Operand; 2]> =
-        outs.iter().map(|a| Operand { dtype: a.dtype, strides: contiguous_strides(dims) }).collect();
+    let results: SmallVec<[Operand; 2]> = outs
+        .iter()
+        .map(|a| Operand {
+            dtype: a.dtype,
+            strides: contiguous_strides(dims),
+        })
+        .collect();
     let body = Loop::new(program, dims, &ins, &results, 0);
-    body.run_arrays(
-        inputs.iter().map(|t| t.array().expect("concrete").ptr().cast_const()),
-        arrays.iter().map(Array::ptr),
-    );
+    let views: SmallVec<[View; 4]> = inputs.iter().map(|t| t.view()).collect::<Result<_>>()?;
+    let mut writers: SmallVec<[ViewMut; 2]> = outs
+        .iter()
+        .zip(&arrays)
+        .map(|(aval, array)| array.buffer.writer(aval.dtype, &aval.shape))
+        .collect();
+    vm_run::run(&body, &views, &mut writers);
+    drop(writers);
     Ok(arrays)
+}
+
+/// Reduces the trailing axes as rows, others as columns: see `ops::reduce::Reduce`.
+fn run_reduce(
+    op: &'static str,
+    reduce: ReduceOp,
+    axes: &[usize],
+    x: &Tensor,
+    outs: &Avals,
+) -> Result<SmallVec<[Array; 1]>> {
+    let arrays = allocate(op, outs)?;
+    let plan = ReducePlan::new(x.shape(), axes);
+    // Trailing axes become one row, which a strided operand may not allow.
+    let x = if plan.merges_rows {
+        contiguous(x)?
+    } else {
+        x.clone()
+    };
+    let strides = plan.order(&x.array().expect("concrete").strides);
+    let body = plan.build(reduce, x.dtype(), strides);
+    let mut out = arrays[0].buffer.writer(outs[0].dtype, &outs[0].shape);
+    vm_run::run(&body, &[x.view()?], std::slice::from_mut(&mut out));
+    Ok(arrays)
+}
+
+/// How a reduction is laid out as a loop: `[kept.., reduced.., inner]`, or `[kept.., reduced]` when
+/// the trailing axes are reduced.
+pub struct ReducePlan {
+    /// Axes of the input over which the outer loops run.
+    outer: SmallVec<[usize; 6]>,
+    /// Sizes of the loop's dimensions.
+    dims: SmallVec<[usize; 6]>,
+    /// Strides of the output in each dimension.
+    out: Strides,
+    /// Number of trailing outer dimensions that are reduced (column form).
+    columns: usize,
+    /// The axis along which the inner dimension steps (the last of a merged row).
+    inner: usize,
+    /// Must the operand be contiguous because several axes are merged?
+    pub merges_rows: bool,
+}
+
+impl ReducePlan {
+    /// The plan for reducing `axes` (sorted) of an array of this shape.
+    pub fn new(shape: &[usize], axes: &[usize]) -> ReducePlan {
+        let rank = shape.len();
+        let kept_shape: Shape = (0..rank)
+            .map(|i| if axes.contains(&i) { 1 } else { shape[i] })
+            .collect();
+        let out_strides = contiguous_strides(&kept_shape);
+        let tail = (0..rank)
+            .rev()
+            .take_while(|i| axes.contains(i) || shape[*i] == 1)
+            .count();
+        let rows = tail > 0 && axes.iter().all(|&a| a >= rank - tail);
+        let mut order: SmallVec<[usize; 6]> = SmallVec::new();
+        let mut plan_dims: SmallVec<[usize; 6]> = SmallVec::new();
+        let mut out = Strides::new();
+        if rows {
+            for i in 0..rank - tail {
+                order.push(i);
+                plan_dims.push(shape[i]);
+                out.push(out_strides[i]);
+            }
+            plan_dims.push(shape[rank - tail..].iter().product());
+            out.push(0);
+            let merged = shape[rank - tail..].iter().filter(|&&n| n != 1).count() > 1;
+            let inner = (rank - tail..rank)
+                .rev()
+                .find(|&i| shape[i] != 1)
+                .unwrap_or(rank - 1);
+            return ReducePlan {
+                outer: order,
+                inner,
+                dims: plan_dims,
+                out,
+                columns: 0,
+                merges_rows: merged,
+            };
+        }
+        let inner = (0..rank)
+            .rev()
+            .find(|i| !axes.contains(i) && shape[*i] != 1)
+            .unwrap_or(rank - 1);
+        let kept = (0..rank).filter(|i| !axes.contains(i) && *i != inner);
+        for i in kept.chain(axes.iter().copied()).chain([inner]) {
+            if i != inner {
+                order.push(i);
+            }
+            plan_dims.push(shape[i]);
+            out.push(if axes.contains(&i) { 0 } else { out_strides[i] });
+        }
+        ReducePlan {
+            outer: order,
+            inner,
+            dims: plan_dims,
+            out,
+            columns: axes.len(),
+            merges_rows: false,
+        }
+    }
+
+    /// The operand's strides in the order of the loop's dimensions.
+    pub fn order(&self, strides: &[isize]) -> Strides {
+        let mut s: Strides = self.outer.iter().map(|&a| strides[a]).collect();
+        s.push(if self.merges_rows {
+            1
+        } else {
+            strides[self.inner]
+        });
+        s
+    }
+
+    /// The loop that reads an operand with these (ordered) strides.
+    pub fn build(&self, reduce: ReduceOp, dtype: DType, strides: Strides) -> Loop {
+        let mut b = Builder::new(&[Ty::of(dtype)]);
+        let x = b.load(0);
+        let out = if self.columns > 0 {
+            (x, OutKind::Col(reduce))
+        } else {
+            (b.reduce(reduce, x), OutKind::Row)
+        };
+        let program = b.finish(&[out]);
+        Loop::new(
+            &program,
+            &self.dims,
+            &[Operand { dtype, strides }],
+            &[Operand {
+                dtype,
+                strides: self.out.clone(),
+            }],
+            self.columns,
+        )
+    }
 }
 
 fn run_kernel(op: &dyn Op, inputs: &[&Tensor], outs: &Avals) -> Result<SmallVec<[Array; 1]>> {
     let mut held: SmallVec<[Tensor; 3]> = SmallVec::new();
     for (i, &t) in inputs.iter().enumerate() {
-        held.push(if op.takes_strided(i) { t.clone() } else { contiguous(t)? });
+        held.push(if op.takes_strided(i) {
+            t.clone()
+        } else {
+            contiguous(t)?
+        });
     }
     let arrays = allocate(op.name(), outs)?;
     let views: SmallVec<[View; 4]> = held.iter().map(Tensor::view).collect::<Result<_>>()?;
-    let mut writers: SmallVec<[ViewMut; 2]> =
-        outs.iter().zip(&arrays).map(|(aval, array)| array.buffer.writer(aval.dtype, &aval.shape)).collect();
-    op.run(&mut Run { ins: &views, outs: &mut writers });
+    let mut writers: SmallVec<[ViewMut; 2]> = outs
+        .iter()
+        .zip(&arrays)
+        .map(|(aval, array)| array.buffer.writer(aval.dtype, &aval.shape))
+        .collect();
+    op.run(&mut Run {
+        ins: &views,
+        outs: &mut writers,
+    });
+    drop(writers);
     Ok(arrays)
 }
 
@@ -156,7 +333,8 @@ pub fn contiguous(x: &Tensor) -> Result<Tensor> {
         return Ok(x.clone());
     }
     let outs: Avals = SmallVec::from_iter([x.aval().clone()]);
-    let program = Program::identity(x.dtype());
+    let b = Builder::new(&[Ty::of(x.dtype())]);
+    let program = b.finish(&[(0, OutKind::Full)]);
     let mut arrays = run_map("contiguous", &program, &[x], &outs)?;
     Ok(Tensor::from_array(x.aval().clone(), arrays.remove(0)))
 }

@@ -6,10 +6,19 @@
 //! The modules form layers: each may use only those listed above it
 //! (`docs/architecture.md` tells why, and `tests/it/layers.rs` checks it).
 
-pub mod aval;
-pub mod buffer;
 pub mod error;
+#[rustfmt::skip] // in the order of the layers, not of the alphabet
+pub mod aval;
+pub mod args;
+pub mod autodiff;
+pub mod bind;
+pub mod buffer;
 pub mod expr;
 pub mod kernels;
+pub mod op;
+pub mod ops;
 pub mod par;
+#[cfg(feature = "python")]
+pub mod python;
 pub mod simd;
+pub mod tensor;

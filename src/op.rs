@@ -86,11 +86,11 @@ pub trait Op: Debug + Send + Sync + 'static {
 }
 
 /// What a kernel is handed: input views and outputs to fill.
-pub struct Run<'a> {
+pub struct Run<'r, 'a> {
     /// The inputs; contiguous unless [`Op::takes_strided`] said otherwise.
-    pub ins: &'a [View<'a>],
+    pub ins: &'r [View<'a>],
     /// The outputs, contiguous, holding anything.
-    pub outs: &'a mut [ViewMut<'a>],
+    pub outs: &'r mut [ViewMut<'a>],
 }
 
 /// What a gradient rule may read.
@@ -160,7 +160,13 @@ impl Sample {
         inputs: Vec<Tensor>,
         call: impl Fn(&[Tensor]) -> Result<Vec<Tensor>> + Send + Sync + 'static,
     ) -> Self {
-        Sample { label: label.into(), inputs, call: Box::new(call), reference: None, order: 2 }
+        Sample {
+            label: label.into(),
+            inputs,
+            call: Box::new(call),
+            reference: None,
+            order: 2,
+        }
     }
     /// Adds a reference in `f64`.
     pub fn reference(
@@ -203,7 +209,7 @@ pub fn registry() -> Vec<&'static Entry> {
 }
 
 /// Defines a public function once: emits the Rust function, the `Tensor` method when the first
-/// argument is `x: &Tensor`, the Python function, and the registry entry.
+/// argument is a `&Tensor`, the Python function, and the registry entry.
 ///
 /// ```ignore
 /// op! {
@@ -217,7 +223,7 @@ pub fn registry() -> Vec<&'static Entry> {
 #[macro_export]
 macro_rules! op {
     // With the method `Tensor::name`.
-    ($(#[doc = $doc:literal])* fn $name:ident(x: &Tensor $(, $arg:ident : $(& $rty:ident)? $($vty:ident $(<$g:ty>)?)? $(= $default:expr)?)* $(,)?) -> $ret:ty $body:block
+    ($(#[doc = $doc:literal])* fn $name:ident($x:ident : &Tensor $(, $arg:ident : $(& $rty:ident)? $($vty:ident $(<$g:ty>)?)? $(= $default:expr)?)* $(,)?) -> $ret:ty $body:block
      $(samples $samples:block)?) => {
         impl $crate::tensor::Tensor {
             $(#[doc = $doc])*
@@ -226,7 +232,7 @@ macro_rules! op {
                 $name(self $(, $arg)*)
             }
         }
-        $crate::op!(@function $(#[doc = $doc])* fn $name(x: &Tensor $(, $arg: $(& $rty)? $($vty $(<$g>)?)? $(= $default)?)*) -> $ret $body $(samples $samples)?);
+        $crate::op!(@function $(#[doc = $doc])* fn $name($x: &Tensor $(, $arg: $(& $rty)? $($vty $(<$g>)?)? $(= $default)?)*) -> $ret $body $(samples $samples)?);
     };
     ($(#[doc = $doc:literal])* fn $name:ident($($rest:tt)*) -> $ret:ty $body:block $(samples $samples:block)?) => {
         $crate::op!(@function $(#[doc = $doc])* fn $name($($rest)*) -> $ret $body $(samples $samples)?);
@@ -244,8 +250,8 @@ macro_rules! op {
                 doc: concat!($($doc, "\n"),*),
                 args: &[$((
                     stringify!($arg),
-                    concat!($(stringify!($rty))? $(, stringify!($vty $(<$g>)?))?),
-                    concat!($(stringify!($default))?),
+                    stringify!($($rty)? $($vty $(<$g>)?)?),
+                    stringify!($($default)?),
                 )),*],
                 result: stringify!($ret),
                 samples: || -> Vec<$crate::op::Sample> {
@@ -259,6 +265,10 @@ macro_rules! op {
 
         #[cfg(feature = "python")]
         const _: () = {
+        mod binding {
+            // Not `super::*`: pyo3 makes a module of the function's name, which would be ambiguous.
+            #[allow(unused_imports)]
+            use $crate::{args::*, aval::DType, tensor::Tensor};
             use pyo3::prelude::*;
             $(#[doc = $doc])*
             #[pyfunction]
@@ -267,12 +277,13 @@ macro_rules! op {
             fn $name(py: Python<'_>, $($arg: $($rty)? $($vty $(<$g>)?)?),*) -> PyResult<$ret> {
                 $crate::python::edge::call(py, move || {
                     $($(let $arg: &$rty = &$arg;)?)*
-                    self::$name($($arg),*)
+                    super::$name($($arg),*)
                 })
             }
             inventory::submit! {
                 $crate::python::edge::Function(|m| m.add_function(pyo3::wrap_pyfunction!($name, m)?))
             }
+        }
         };
     };
 }

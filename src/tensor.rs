@@ -8,7 +8,7 @@ use crate::op::{Avals, Kind, Op};
 use crate::with_element;
 use smallvec::SmallVec;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// A strided array in a shared buffer; shape and dtype are in the [`Aval`] beside it.
 #[derive(Debug, Clone)]
@@ -24,7 +24,11 @@ pub struct Array {
 impl Array {
     /// A contiguous array over a whole buffer.
     pub fn contiguous(buffer: Buffer, shape: &[usize]) -> Array {
-        Array { buffer: Arc::new(buffer), offset: 0, strides: contiguous_strides(shape) }
+        Array {
+            buffer: Arc::new(buffer),
+            offset: 0,
+            strides: contiguous_strides(shape),
+        }
     }
     /// Its first element.
     pub fn ptr(&self) -> *mut u8 {
@@ -68,14 +72,28 @@ pub fn live_tensors() -> usize {
 }
 
 impl Node {
-    pub(crate) fn new(op: Arc<dyn Op>, inputs: SmallVec<[Tensor; 3]>, outputs: SmallVec<[Output; 1]>) -> Arc<Node> {
-        Arc::new(Node { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), op, inputs, outputs })
+    pub(crate) fn new(
+        op: Arc<dyn Op>,
+        inputs: SmallVec<[Tensor; 3]>,
+        outputs: SmallVec<[Output; 1]>,
+    ) -> Arc<Node> {
+        Arc::new(Node {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            op,
+            inputs,
+            outputs,
+        })
     }
 
     /// Output `i` as a tensor.
     pub fn output(node: &Arc<Node>, i: usize) -> Tensor {
         let o = &node.outputs[i];
-        Tensor::from_parts(o.aval.clone(), false, o.array.clone(), Some((node.clone(), i)))
+        Tensor::from_parts(
+            o.aval.clone(),
+            false,
+            o.array.clone(),
+            Some((node.clone(), i)),
+        )
     }
 }
 
@@ -121,9 +139,19 @@ impl Drop for Inner {
 pub struct Tensor(Arc<Inner>);
 
 impl Tensor {
-    pub(crate) fn from_parts(aval: Aval, weak: bool, array: Option<Array>, node: Option<(Arc<Node>, usize)>) -> Tensor {
+    pub(crate) fn from_parts(
+        aval: Aval,
+        weak: bool,
+        array: Option<Array>,
+        node: Option<(Arc<Node>, usize)>,
+    ) -> Tensor {
         LIVE.fetch_add(1, Ordering::Relaxed);
-        Tensor(Arc::new(Inner { aval, weak, array, node }))
+        Tensor(Arc::new(Inner {
+            aval,
+            weak,
+            array,
+            node,
+        }))
     }
 
     /// A concrete tensor over an array.
@@ -135,12 +163,18 @@ impl Tensor {
     pub fn from_slice<T: Element>(data: &[T], shape: &[usize]) -> Result<Tensor> {
         let bytes = checked_bytes("tensor", shape, T::DTYPE)?;
         if bytes != size_of_val(data) {
-            return Err(Error::shape("tensor", format!("{} elements do not fill the shape {shape:?}", data.len())));
+            return Err(Error::shape(
+                "tensor",
+                format!("{} elements do not fill the shape {shape:?}", data.len()),
+            ));
         }
         let buffer = Buffer::new("tensor", bytes)?;
         let mut v = buffer.writer(T::DTYPE, shape);
         v.slice_mut::<T>().copy_from_slice(data);
-        Ok(Tensor::from_array(Aval::new(shape, T::DTYPE), Array::contiguous(buffer, shape)))
+        Ok(Tensor::from_array(
+            Aval::new(shape, T::DTYPE),
+            Array::contiguous(buffer, shape),
+        ))
     }
 
     /// A tensor of rank 0.
@@ -151,7 +185,12 @@ impl Tensor {
     /// A *weak* scalar, as a Python number: it never widens the other operand's dtype.
     pub fn weak(v: f64, dtype: DType) -> Result<Tensor> {
         let t = Tensor::full(&[], v, dtype)?;
-        Ok(Tensor::from_parts(t.0.aval.clone(), true, t.0.array.clone(), None))
+        Ok(Tensor::from_parts(
+            t.0.aval.clone(),
+            true,
+            t.0.array.clone(),
+            None,
+        ))
     }
 
     /// All elements equal to `v`, stored once: strides of zero.
@@ -160,14 +199,24 @@ impl Tensor {
         let buffer = Buffer::new("full", dtype.size())?;
         with_element!(dtype, T => buffer.writer(dtype, &[]).slice_mut::<T>()[0] = T::from_f64(v));
         let strides = SmallVec::from_elem(0, shape.len());
-        Ok(Tensor::from_array(Aval::new(shape, dtype), Array { buffer: Arc::new(buffer), offset: 0, strides }))
+        Ok(Tensor::from_array(
+            Aval::new(shape, dtype),
+            Array {
+                buffer: Arc::new(buffer),
+                offset: 0,
+                strides,
+            },
+        ))
     }
 
     /// A symbolic input: shape and dtype without data. Ops on it are traced.
     pub fn placeholder(shape: &[usize], dtype: DType) -> Result<Tensor> {
         checked_bytes("placeholder", shape, dtype)?;
         let aval = Aval::new(shape, dtype);
-        let out = Output { aval: aval.clone(), array: None };
+        let out = Output {
+            aval: aval.clone(),
+            array: None,
+        };
         let node = Node::new(Arc::new(Leaf), SmallVec::new(), SmallVec::from_iter([out]));
         Ok(Tensor::from_parts(aval, false, None, Some((node, 0))))
     }
@@ -175,9 +224,21 @@ impl Tensor {
     /// The same value as the start of a tape: ops on it are recorded, and gradients with respect
     /// to it can be taken. What `self` itself was computed from stays reachable.
     pub fn leaf(&self) -> Tensor {
-        let out = Output { aval: self.0.aval.clone(), array: self.0.array.clone() };
-        let node = Node::new(Arc::new(Leaf), SmallVec::from_iter([self.clone()]), SmallVec::from_iter([out]));
-        Tensor::from_parts(self.0.aval.clone(), false, self.0.array.clone(), Some((node, 0)))
+        let out = Output {
+            aval: self.0.aval.clone(),
+            array: self.0.array.clone(),
+        };
+        let node = Node::new(
+            Arc::new(Leaf),
+            SmallVec::from_iter([self.clone()]),
+            SmallVec::from_iter([out]),
+        );
+        Tensor::from_parts(
+            self.0.aval.clone(),
+            false,
+            self.0.array.clone(),
+            Some((node, 0)),
+        )
     }
 
     /// The same value off the tape. A traced tensor is returned as it is.
@@ -250,7 +311,10 @@ impl Tensor {
 
     /// Is the value stored in row-major order without gaps?
     pub fn is_contiguous(&self) -> bool {
-        self.0.array.as_ref().is_some_and(|a| is_contiguous(&self.0.aval.shape, &a.strides))
+        self.0
+            .array
+            .as_ref()
+            .is_some_and(|a| is_contiguous(&self.0.aval.shape, &a.strides))
     }
 
     /// The elements in order, copied and converted. For tests and small results.
@@ -274,7 +338,12 @@ impl Tensor {
 
     /// The same value marked as weak: it will not widen other operands.
     pub(crate) fn into_weak(self) -> Tensor {
-        Tensor::from_parts(self.0.aval.clone(), true, self.0.array.clone(), self.0.node.clone())
+        Tensor::from_parts(
+            self.0.aval.clone(),
+            true,
+            self.0.array.clone(),
+            self.0.node.clone(),
+        )
     }
 
     /// The elements of an integer tensor in order, exactly.
@@ -286,7 +355,10 @@ impl Tensor {
     /// The only element of a tensor of size one.
     pub fn item(&self) -> Result<f64> {
         if self.size() != 1 {
-            return Err(Error::shape("item", format!("a tensor of shape {:?} is not one element", self.shape())));
+            return Err(Error::shape(
+                "item",
+                format!("a tensor of shape {:?} is not one element", self.shape()),
+            ));
         }
         let zero: Shape = SmallVec::from_elem(0, self.rank());
         Ok(self.view()?.at(&zero))

@@ -94,9 +94,16 @@ impl Buffer {
     }
 
     /// The whole block as an output of this type and shape; only for a block that nobody shares yet.
-    pub(crate) fn writer<'a>(&'a self, dtype: crate::aval::DType, shape: &'a [usize]) -> ViewMut<'a> {
+    pub(crate) fn writer<'a>(
+        &'a self,
+        dtype: crate::aval::DType,
+        shape: &'a [usize],
+    ) -> ViewMut<'a> {
         let elements: usize = shape.iter().product();
-        assert!(!self.is_foreign() && elements * dtype.size() <= self.len, "write outside a buffer");
+        assert!(
+            !self.is_foreign() && elements * dtype.size() <= self.len,
+            "write outside a buffer"
+        );
         // SAFETY: inside the block, aligned to 64 bytes; callers use it before the block is shared.
         unsafe { ViewMut::new(self.ptr(), dtype, shape) }
     }

@@ -52,19 +52,58 @@ element! {
 macro_rules! with_element {
     ($d:expr, $T:ident => $body:expr) => {
         match $d {
-            $crate::aval::DType::Bool => { type $T = bool; $body }
-            $crate::aval::DType::U8 => { type $T = u8; $body }
-            $crate::aval::DType::U16 => { type $T = u16; $body }
-            $crate::aval::DType::U32 => { type $T = u32; $body }
-            $crate::aval::DType::U64 => { type $T = u64; $body }
-            $crate::aval::DType::I8 => { type $T = i8; $body }
-            $crate::aval::DType::I16 => { type $T = i16; $body }
-            $crate::aval::DType::I32 => { type $T = i32; $body }
-            $crate::aval::DType::I64 => { type $T = i64; $body }
-            $crate::aval::DType::F16 => { type $T = half::f16; $body }
-            $crate::aval::DType::BF16 => { type $T = half::bf16; $body }
-            $crate::aval::DType::F32 => { type $T = f32; $body }
-            $crate::aval::DType::F64 => { type $T = f64; $body }
+            $crate::aval::DType::Bool => {
+                type $T = bool;
+                $body
+            }
+            $crate::aval::DType::U8 => {
+                type $T = u8;
+                $body
+            }
+            $crate::aval::DType::U16 => {
+                type $T = u16;
+                $body
+            }
+            $crate::aval::DType::U32 => {
+                type $T = u32;
+                $body
+            }
+            $crate::aval::DType::U64 => {
+                type $T = u64;
+                $body
+            }
+            $crate::aval::DType::I8 => {
+                type $T = i8;
+                $body
+            }
+            $crate::aval::DType::I16 => {
+                type $T = i16;
+                $body
+            }
+            $crate::aval::DType::I32 => {
+                type $T = i32;
+                $body
+            }
+            $crate::aval::DType::I64 => {
+                type $T = i64;
+                $body
+            }
+            $crate::aval::DType::F16 => {
+                type $T = half::f16;
+                $body
+            }
+            $crate::aval::DType::BF16 => {
+                type $T = half::bf16;
+                $body
+            }
+            $crate::aval::DType::F32 => {
+                type $T = f32;
+                $body
+            }
+            $crate::aval::DType::F64 => {
+                type $T = f64;
+                $body
+            }
         }
     };
 }
@@ -94,8 +133,19 @@ impl<'a> View<'a> {
     /// # Safety
     /// Every element reached by `shape` and `strides` (in elements) from `ptr` must be initialised
     /// memory of `dtype`, aligned for it and valid for `'a`.
-    pub unsafe fn new(ptr: *const u8, dtype: DType, shape: &'a [usize], strides: &'a [isize]) -> Self {
-        View { ptr, dtype, shape, strides, life: PhantomData }
+    pub unsafe fn new(
+        ptr: *const u8,
+        dtype: DType,
+        shape: &'a [usize],
+        strides: &'a [isize],
+    ) -> Self {
+        View {
+            ptr,
+            dtype,
+            shape,
+            strides,
+            life: PhantomData,
+        }
     }
     /// The first element (that of index 0, .., 0).
     pub fn ptr(&self) -> *const u8 {
@@ -125,12 +175,23 @@ impl<'a> View<'a> {
     where
         'a: 'b,
     {
-        View { ptr: self.ptr.wrapping_offset(offset * self.dtype.size() as isize), dtype: self.dtype, shape: self.shape, strides, life: PhantomData }
+        View {
+            ptr: self
+                .ptr
+                .wrapping_offset(offset * self.dtype.size() as isize),
+            dtype: self.dtype,
+            shape: self.shape,
+            strides,
+            life: PhantomData,
+        }
     }
     /// The elements, in order. The view must be contiguous and of type `T`.
     pub fn slice<T: Element>(&self) -> &'a [T] {
         assert_eq!(self.dtype, T::DTYPE, "view read as another type");
-        assert!(is_contiguous(self.shape, self.strides), "a strided view read as a slice");
+        assert!(
+            is_contiguous(self.shape, self.strides),
+            "a strided view read as a slice"
+        );
         if self.size() == 0 {
             return &[];
         }
@@ -139,8 +200,14 @@ impl<'a> View<'a> {
     }
     /// The element at an index, whatever the strides; slow, for tests and printing.
     pub fn at(&self, index: &[usize]) -> f64 {
-        assert!(index.iter().zip(self.shape).all(|(i, n)| i < n) && index.len() == self.shape.len());
-        let offset: isize = index.iter().zip(self.strides).map(|(&i, &s)| i as isize * s).sum();
+        assert!(
+            index.iter().zip(self.shape).all(|(i, n)| i < n) && index.len() == self.shape.len()
+        );
+        let offset: isize = index
+            .iter()
+            .zip(self.strides)
+            .map(|(&i, &s)| i as isize * s)
+            .sum();
         // SAFETY: the index is inside the shape, so the element is valid by the contract of `new`.
         with_element!(self.dtype, T => unsafe { self.ptr.cast::<T>().offset(offset).read() }.to_f64())
     }
@@ -153,7 +220,12 @@ impl<'a> ViewMut<'a> {
     /// `ptr` must be valid for writes of the whole array for `'a`, aligned for `dtype`, and nobody
     /// else may use it meanwhile.
     pub unsafe fn new(ptr: *mut u8, dtype: DType, shape: &'a [usize]) -> Self {
-        ViewMut { ptr, dtype, shape, life: PhantomData }
+        ViewMut {
+            ptr,
+            dtype,
+            shape,
+            life: PhantomData,
+        }
     }
     /// The first element.
     pub fn ptr(&self) -> *mut u8 {

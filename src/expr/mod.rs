@@ -14,6 +14,7 @@ pub mod ir;
 pub mod lane;
 pub mod special;
 pub mod vm;
+pub mod vm_run;
 
 pub use builder::Builder;
 pub use ir::{

@@ -17,7 +17,10 @@ pub struct Region {
 impl Region {
     /// The whole of an array of this shape.
     pub fn whole(shape: &[usize]) -> Region {
-        Region { offset: 0, strides: contiguous_strides(shape) }
+        Region {
+            offset: 0,
+            strides: contiguous_strides(shape),
+        }
     }
 }
 
@@ -31,8 +34,16 @@ pub fn zero(out: &mut ViewMut) {
 /// Copies `src` (any strides) into a region of `out`.
 pub fn copy_into(src: &View, out: &mut ViewMut, region: &Region) {
     assert_eq!(src.dtype(), out.dtype());
-    let reach: isize = src.shape().iter().zip(&region.strides).map(|(&n, &s)| (n.max(1) as isize - 1) * s).sum();
-    assert!(src.size() == 0 || (reach >= 0 && region.offset + (reach as usize) < out.size()), "copy outside the output");
+    let reach: isize = src
+        .shape()
+        .iter()
+        .zip(&region.strides)
+        .map(|(&n, &s)| (n.max(1) as isize - 1) * s)
+        .sum();
+    assert!(
+        src.size() == 0 || (reach >= 0 && region.offset + (reach as usize) < out.size()),
+        "copy outside the output"
+    );
     if src.size() == 0 {
         return;
     }
@@ -70,8 +81,11 @@ impl Job {
                 continue;
             }
             let (a, b) = (src.strides()[i], region.strides[i]);
-            if let (Some(last), Some(&la), Some(&lb)) = (job.shape.last_mut(), job.src_strides.last(), job.dst_strides.last())
-                && la == a * n as isize
+            if let (Some(last), Some(&la), Some(&lb)) = (
+                job.shape.last_mut(),
+                job.src_strides.last(),
+                job.dst_strides.last(),
+            ) && la == a * n as isize
                 && lb == b * n as isize
             {
                 *last *= n;
@@ -107,14 +121,21 @@ impl Job {
                     d += k * self.dst_strides[i];
                 }
                 let size = self.size as isize;
-                self.row(self.src.wrapping_offset(s * size), self.dst.wrapping_offset(d * size));
+                self.row(
+                    self.src.wrapping_offset(s * size),
+                    self.dst.wrapping_offset(d * size),
+                );
             }
         });
     }
 
     unsafe fn row(&self, src: *const u8, dst: *mut u8) {
         let last = self.shape.len() - 1;
-        let (n, s, d) = (self.shape[last], self.src_strides[last], self.dst_strides[last]);
+        let (n, s, d) = (
+            self.shape[last],
+            self.src_strides[last],
+            self.dst_strides[last],
+        );
         if s == 1 && d == 1 {
             std::ptr::copy_nonoverlapping(src, dst, n * self.size);
             return;

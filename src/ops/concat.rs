@@ -24,12 +24,20 @@ impl Op for Concatenate {
         let mut shape: Shape = first.clone();
         shape[self.axis] = 0;
         for a in x {
-            let fits = a.rank() == first.len() && (0..first.len()).all(|i| i == self.axis || a.shape[i] == first[i]);
+            let fits = a.rank() == first.len()
+                && (0..first.len()).all(|i| i == self.axis || a.shape[i] == first[i]);
             if !fits {
-                let all: Vec<String> = x.iter().map(|a| format!("{:?}", a.shape.as_slice())).collect();
+                let all: Vec<String> = x
+                    .iter()
+                    .map(|a| format!("{:?}", a.shape.as_slice()))
+                    .collect();
                 return Err(Error::shape(
                     "concatenate",
-                    format!("shapes {} differ in an axis other than {}", all.join(", "), self.axis),
+                    format!(
+                        "shapes {} differ in an axis other than {}",
+                        all.join(", "),
+                        self.axis
+                    ),
                 ));
             }
             shape[self.axis] = shape[self.axis].saturating_add(a.shape[self.axis]);
@@ -44,7 +52,11 @@ impl Op for Concatenate {
             .map(|i| {
                 let n = cx.x(i).shape()[self.axis];
                 start += n;
-                if cx.wants(i) { view::narrow(&g, self.axis, start - n, n).map(Some) } else { Ok(None) }
+                if cx.wants(i) {
+                    view::narrow(&g, self.axis, start - n, n).map(Some)
+                } else {
+                    Ok(None)
+                }
             })
             .collect()
     }
@@ -52,7 +64,10 @@ impl Op for Concatenate {
         let strides = contiguous_strides(cx.outs[0].shape());
         let mut start = 0;
         for x in cx.ins {
-            let region = copy::Region { offset: start * strides[self.axis] as usize, strides: strides.clone() };
+            let region = copy::Region {
+                offset: start * strides[self.axis] as usize,
+                strides: strides.clone(),
+            };
             copy::copy_into(x, &mut cx.outs[0], &region);
             start += x.shape()[self.axis];
         }
@@ -67,7 +82,12 @@ fn promoted(op: &'static str, xs: &[Tensor]) -> Result<Vec<Tensor>> {
     let Some(first) = xs.first() else {
         return Err(Error::argument(op, "needs at least one tensor"));
     };
-    let dtype = xs.iter().fold((first.dtype(), first.is_weak()), |d, x| crate::aval::promote_weak(d, (x.dtype(), x.is_weak()))).0;
+    let dtype = xs
+        .iter()
+        .fold((first.dtype(), first.is_weak()), |d, x| {
+            crate::aval::promote_weak(d, (x.dtype(), x.is_weak()))
+        })
+        .0;
     xs.iter().map(|x| math::cast(x, dtype)).collect()
 }
 

@@ -25,22 +25,42 @@ pub enum Index {
 }
 
 /// Start, step and count of a Python slice over an axis of size `n`.
-pub fn resolve_slice(start: Option<i64>, stop: Option<i64>, step: Option<i64>, n: usize) -> Result<(usize, isize, usize)> {
+pub fn resolve_slice(
+    start: Option<i64>,
+    stop: Option<i64>,
+    step: Option<i64>,
+    n: usize,
+) -> Result<(usize, isize, usize)> {
     let step = step.unwrap_or(1);
     let n = n as i64;
     if step == 0 {
-        return Err(Error::argument("slice", "the step of a slice cannot be zero"));
+        return Err(Error::argument(
+            "slice",
+            "the step of a slice cannot be zero",
+        ));
     }
     let clamp = |v: Option<i64>, default: i64| match v {
         None => default,
         Some(v) => {
             let v = if v < 0 { v.saturating_add(n) } else { v };
-            if step > 0 { v.clamp(0, n) } else { v.clamp(-1, n - 1) }
+            if step > 0 {
+                v.clamp(0, n)
+            } else {
+                v.clamp(-1, n - 1)
+            }
         }
     };
-    let (start, stop) = if step > 0 { (clamp(start, 0), clamp(stop, n)) } else { (clamp(start, n - 1), clamp(stop, -1)) };
+    let (start, stop) = if step > 0 {
+        (clamp(start, 0), clamp(stop, n))
+    } else {
+        (clamp(start, n - 1), clamp(stop, -1))
+    };
     let span = if step > 0 { stop - start } else { start - stop };
-    let count = if span <= 0 { 0 } else { (span - 1) / step.abs() + 1 };
+    let count = if span <= 0 {
+        0
+    } else {
+        (span - 1) / step.abs() + 1
+    };
     if count == 0 {
         return Ok((0, 1, 0));
     }
@@ -49,9 +69,19 @@ pub fn resolve_slice(start: Option<i64>, stop: Option<i64>, step: Option<i64>, n
 
 /// `x[parts]`.
 pub fn index(x: &Tensor, parts: &[Index]) -> Result<Tensor> {
-    let consumed: usize = parts.iter().filter(|p| !matches!(p, Index::NewAxis | Index::Ellipsis)).count();
+    let consumed: usize = parts
+        .iter()
+        .filter(|p| !matches!(p, Index::NewAxis | Index::Ellipsis))
+        .count();
     if consumed > x.rank() {
-        return Err(Error::index("tensor", format!("{consumed} indices for a tensor of rank {} (shape {:?})", x.rank(), x.shape())));
+        return Err(Error::index(
+            "tensor",
+            format!(
+                "{consumed} indices for a tensor of rank {} (shape {:?})",
+                x.rank(),
+                x.shape()
+            ),
+        ));
     }
     let mut axes: SmallVec<[(usize, isize, usize); 6]> = SmallVec::new();
     let mut shape = Shape::new();
@@ -61,7 +91,9 @@ pub fn index(x: &Tensor, parts: &[Index]) -> Result<Tensor> {
         match part {
             Index::NewAxis => shape.push(1),
             Index::Ellipsis => {
-                let n = open.take().ok_or_else(|| Error::index("tensor", "an index can have only one Ellipsis"))?;
+                let n = open
+                    .take()
+                    .ok_or_else(|| Error::index("tensor", "an index can have only one Ellipsis"))?;
                 for &size in &x.shape()[axis..axis + n] {
                     axes.push((0, 1, size));
                     shape.push(size);
@@ -70,7 +102,13 @@ pub fn index(x: &Tensor, parts: &[Index]) -> Result<Tensor> {
             Index::At(i) => {
                 let n = x.shape()[axis] as i64;
                 if *i < -n || *i >= n {
-                    return Err(Error::index("tensor", format!("index {i} is out of range for axis {axis} of size {n} (shape {:?})", x.shape())));
+                    return Err(Error::index(
+                        "tensor",
+                        format!(
+                            "index {i} is out of range for axis {axis} of size {n} (shape {:?})",
+                            x.shape()
+                        ),
+                    ));
                 }
                 axes.push((if *i < 0 { i + n } else { *i } as usize, 1, 1));
             }

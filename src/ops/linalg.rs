@@ -27,7 +27,8 @@ impl Op for MatMul {
         if ra < 2 || rb < 2 || a[ra - 1] != b[rb - 2] {
             return Err(mismatch(a, b));
         }
-        let mut shape = broadcast("matmul", &[&a[..ra - 2], &b[..rb - 2]]).map_err(|_| mismatch(a, b))?;
+        let mut shape =
+            broadcast("matmul", &[&a[..ra - 2], &b[..rb - 2]]).map_err(|_| mismatch(a, b))?;
         shape.push(a[ra - 2]);
         shape.push(b[rb - 1]);
         crate::aval::checked_bytes("matmul", &shape, x[0].dtype)?;

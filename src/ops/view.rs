@@ -2,7 +2,10 @@
 //! the transpose of a slice as a linear map.
 
 use crate::args::{Axes, Ints};
-use crate::aval::{Aval, Shape, broadcast, broadcast_strides, checked_bytes, contiguous_strides, is_contiguous, normalize_axes, normalize_axis};
+use crate::aval::{
+    Aval, Shape, broadcast, broadcast_strides, checked_bytes, contiguous_strides, is_contiguous,
+    normalize_axes, normalize_axis,
+};
 use crate::bind::bind1;
 use crate::error::{Error, Result};
 use crate::kernels::copy;
@@ -89,15 +92,23 @@ impl Op for View {
 
 /// Strides for a reshape without a copy: possible when every group of axes that are merged or
 /// split is evenly spaced.
-fn reshape_strides(from: &[usize], strides: &[isize], to: &[usize]) -> Option<crate::aval::Strides> {
+fn reshape_strides(
+    from: &[usize],
+    strides: &[isize],
+    to: &[usize],
+) -> Option<crate::aval::Strides> {
     if is_contiguous(from, strides) {
         return Some(contiguous_strides(to));
     }
     if from.contains(&0) {
         return Some(contiguous_strides(to));
     }
-    let old: SmallVec<[(usize, isize); 6]> =
-        from.iter().copied().zip(strides.iter().copied()).filter(|d| d.0 != 1).collect();
+    let old: SmallVec<[(usize, isize); 6]> = from
+        .iter()
+        .copied()
+        .zip(strides.iter().copied())
+        .filter(|d| d.0 != 1)
+        .collect();
     let mut out: crate::aval::Strides = smallvec![0; to.len()];
     let (mut i, mut j) = (0, 0);
     while i < old.len() {
@@ -151,14 +162,27 @@ impl Op for Unslice {
         Ok(one(self.shape.clone(), x[0].dtype))
     }
     fn vjp(&self, cx: &Vjp) -> Result<Grads> {
-        Ok(smallvec![Some(bind1(View::Slice(self.axes.clone()), &[&cx.g(0)?])?)])
+        Ok(smallvec![Some(bind1(
+            View::Slice(self.axes.clone()),
+            &[&cx.g(0)?]
+        )?)])
     }
     fn run(&self, cx: &mut Run) {
         let strides = contiguous_strides(&self.shape);
-        let offset: isize = self.axes.iter().zip(&strides).map(|(a, s)| a.0 as isize * s).sum();
+        let offset: isize = self
+            .axes
+            .iter()
+            .zip(&strides)
+            .map(|(a, s)| a.0 as isize * s)
+            .sum();
         let region = copy::Region {
             offset: offset as usize,
-            strides: self.axes.iter().zip(&strides).map(|(a, s)| a.1 * s).collect(),
+            strides: self
+                .axes
+                .iter()
+                .zip(&strides)
+                .map(|(a, s)| a.1 * s)
+                .collect(),
         };
         copy::zero(&mut cx.outs[0]);
         if cx.ins[0].size() > 0 {
@@ -189,7 +213,13 @@ fn scatter_region(cx: &mut Run, region: &copy::Region) {
 }
 
 fn unslice(g: &Tensor, shape: &[usize], axes: &[(usize, isize, usize)]) -> Result<Tensor> {
-    bind1(Unslice { shape: shape.into(), axes: axes.into() }, &[g])
+    bind1(
+        Unslice {
+            shape: shape.into(),
+            axes: axes.into(),
+        },
+        &[g],
+    )
 }
 
 /// The same elements under `shape` (same number of elements).
@@ -216,14 +246,20 @@ pub fn broadcast_to_shape(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
     }
     let fits = broadcast("broadcast_to", &[x.shape(), shape])?;
     if fits.as_slice() != shape {
-        return Err(Error::shape("broadcast_to", format!("shape {:?} does not broadcast to {shape:?}", x.shape())));
+        return Err(Error::shape(
+            "broadcast_to",
+            format!("shape {:?} does not broadcast to {shape:?}", x.shape()),
+        ));
     }
     bind1(View::Broadcast(shape.into()), &[x])
 }
 
 /// Without axes that have size 1.
 pub fn drop_axes(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
-    let shape: Shape = (0..x.rank()).filter(|i| !axes.contains(i)).map(|i| x.shape()[i]).collect();
+    let shape: Shape = (0..x.rank())
+        .filter(|i| !axes.contains(i))
+        .map(|i| x.shape()[i])
+        .collect();
     reshape_to(x, &shape)
 }
 
@@ -237,9 +273,17 @@ pub fn slice_axes(x: &Tensor, axes: &[(usize, isize, usize)]) -> Result<Tensor> 
 
 /// Elements `start..start + count` of one axis.
 pub fn narrow(x: &Tensor, axis: usize, start: usize, count: usize) -> Result<Tensor> {
-    let mut axes: SmallVec<[(usize, isize, usize); 6]> = x.shape().iter().map(|&n| (0, 1, n)).collect();
+    let mut axes: SmallVec<[(usize, isize, usize); 6]> =
+        x.shape().iter().map(|&n| (0, 1, n)).collect();
     if start + count > x.shape()[axis] {
-        return Err(Error::index("slice", format!("{start}..{} is outside axis {axis} of shape {:?}", start + count, x.shape())));
+        return Err(Error::index(
+            "slice",
+            format!(
+                "{start}..{} is outside axis {axis} of shape {:?}",
+                start + count,
+                x.shape()
+            ),
+        ));
     }
     axes[axis] = (start, 1, count);
     slice_axes(x, &axes)

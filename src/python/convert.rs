@@ -18,7 +18,14 @@ pub fn to_tensor(obj: &Bound<'_, PyAny>) -> PyResult<Tensor> {
         return Ok(t.get().0.clone());
     }
     if obj.is_instance_of::<PyBool>() {
-        return make(obj.py(), Tensor::full(&[], f64::from(u8::from(obj.extract::<bool>()?)), DType::Bool));
+        return make(
+            obj.py(),
+            Tensor::full(
+                &[],
+                f64::from(u8::from(obj.extract::<bool>()?)),
+                DType::Bool,
+            ),
+        );
     }
     if obj.is_instance_of::<PyFloat>() {
         return make(obj.py(), Tensor::weak(obj.extract()?, DType::F32));
@@ -40,7 +47,9 @@ fn make(py: Python<'_>, t: crate::error::Result<Tensor>) -> PyResult<Tensor> {
 }
 
 fn weak_int(obj: &Bound<'_, PyAny>) -> PyResult<Tensor> {
-    let v: i64 = obj.extract().map_err(|_| PyValueError::new_err(format!("the integer {obj} does not fit int64")))?;
+    let v: i64 = obj
+        .extract()
+        .map_err(|_| PyValueError::new_err(format!("the integer {obj} does not fit int64")))?;
     if i32::try_from(v).is_ok() {
         return make(obj.py(), Tensor::weak(v as f64, DType::I32));
     }
@@ -52,7 +61,9 @@ fn from_numpy_fallback(obj: &Bound<'_, PyAny>) -> PyResult<Tensor> {
     let py = obj.py();
     if obj.is_instance_of::<PyString>() || obj.is_none() {
         let kind = obj.get_type().name()?;
-        return Err(PyTypeError::new_err(format!("a {kind} ({obj}) cannot be converted to a tensor")));
+        return Err(PyTypeError::new_err(format!(
+            "a {kind} ({obj}) cannot be converted to a tensor"
+        )));
     }
     if obj.hasattr("_keras_history")? {
         return Err(PyTypeError::new_err(
@@ -66,7 +77,9 @@ fn from_numpy_fallback(obj: &Bound<'_, PyAny>) -> PyResult<Tensor> {
     }
     let array = numpy.call_method1("asarray", (obj,)).map_err(|e| {
         if is_list {
-            PyValueError::new_err(format!("a ragged or mixed list cannot be converted to a tensor: {e}"))
+            PyValueError::new_err(format!(
+                "a ragged or mixed list cannot be converted to a tensor: {e}"
+            ))
         } else {
             e
         }
@@ -77,7 +90,9 @@ fn from_numpy_fallback(obj: &Bound<'_, PyAny>) -> PyResult<Tensor> {
         "float64" if is_list => array.call_method1("astype", ("float32",))?,
         "int64" if is_list => {
             let narrow = array.call_method1("astype", ("int32",))?;
-            let same: bool = numpy.call_method1("array_equal", (&narrow, &array))?.extract()?;
+            let same: bool = numpy
+                .call_method1("array_equal", (&narrow, &array))?
+                .extract()?;
             if same { narrow } else { array }
         }
         _ => array,
@@ -96,15 +111,25 @@ fn stack_tensors(obj: &Bound<'_, PyAny>) -> PyResult<Option<Tensor>> {
     if !any {
         return Ok(None);
     }
-    let parts: Vec<Tensor> = obj.try_iter()?.map(|i| to_tensor(&i?)).collect::<PyResult<_>>()?;
+    let parts: Vec<Tensor> = obj
+        .try_iter()?
+        .map(|i| to_tensor(&i?))
+        .collect::<PyResult<_>>()?;
     make(obj.py(), crate::ops::concat::stack(parts, 0)).map(Some)
 }
 
 fn dtype_of(typestr: &str, obj: &Bound<'_, PyAny>) -> PyResult<DType> {
-    let native = if cfg!(target_endian = "little") { '<' } else { '>' };
+    let native = if cfg!(target_endian = "little") {
+        '<'
+    } else {
+        '>'
+    };
     let order = typestr.chars().next().unwrap_or('|');
     let unsupported = || {
-        let name = obj.getattr("dtype").map(|d| d.to_string()).unwrap_or_else(|_| typestr.to_string());
+        let name = obj
+            .getattr("dtype")
+            .map(|d| d.to_string())
+            .unwrap_or_else(|_| typestr.to_string());
         PyTypeError::new_err(format!(
             "an array of dtype {name} cannot be converted to a tensor: supported are bool, (u)int8 to 64, float16, bfloat16, float32, float64"
         ))
@@ -126,13 +151,19 @@ fn dtype_of(typestr: &str, obj: &Bound<'_, PyAny>) -> PyResult<DType> {
         "f4" => DType::F32,
         "f8" => DType::F64,
         // ml_dtypes' bfloat16 describes itself as two opaque bytes.
-        "V2" if obj.getattr("dtype")?.getattr("name")?.extract::<String>()? == "bfloat16" => DType::BF16,
+        "V2" if obj.getattr("dtype")?.getattr("name")?.extract::<String>()? == "bfloat16" => {
+            DType::BF16
+        }
         _ => return Err(unsupported()),
     })
 }
 
 fn from_interface(obj: &Bound<'_, PyAny>, interface: &Bound<'_, PyDict>) -> PyResult<Tensor> {
-    let get = |key: &str| interface.get_item(key)?.ok_or_else(|| PyValueError::new_err(format!("__array_interface__ lacks {key}")));
+    let get = |key: &str| {
+        interface
+            .get_item(key)?
+            .ok_or_else(|| PyValueError::new_err(format!("__array_interface__ lacks {key}")))
+    };
     let dtype = dtype_of(&get("typestr")?.extract::<String>()?, obj)?;
     let shape: Vec<usize> = get("shape")?.extract()?;
     let (address, _readonly): (usize, bool) = get("data")?.extract()?;
@@ -148,12 +179,21 @@ fn from_interface(obj: &Bound<'_, PyAny>, interface: &Bound<'_, PyDict>) -> PyRe
     if address % dtype.size() != 0 {
         return copied(obj);
     }
-    crate::aval::checked_bytes("tensor", &shape, dtype).map_err(|e| super::edge::to_py(obj.py(), &e))?;
-    let len = if is_contiguous(&shape, &strides) { shape.iter().product::<usize>() * dtype.size() } else { 0 };
+    crate::aval::checked_bytes("tensor", &shape, dtype)
+        .map_err(|e| super::edge::to_py(obj.py(), &e))?;
+    let len = if is_contiguous(&shape, &strides) {
+        shape.iter().product::<usize>() * dtype.size()
+    } else {
+        0
+    };
     let owner: Box<dyn std::any::Any + Send + Sync> = Box::new(obj.clone().unbind());
     // SAFETY: the array object keeps its memory alive, and numpy's strides stay inside it.
     let buffer = unsafe { Buffer::foreign(address as *const u8, len, owner) };
-    let array = Array { buffer: Arc::new(buffer), offset: 0, strides };
+    let array = Array {
+        buffer: Arc::new(buffer),
+        offset: 0,
+        strides,
+    };
     Ok(Tensor::from_array(Aval::new(&shape, dtype), array))
 }
 
@@ -191,7 +231,13 @@ impl FromPyObject<'_, '_> for DType {
             },
         };
         DType::parse(&name).ok_or_else(|| {
-            let e = Error::argument("dtype", format!("{name:?} is not a dtype; valid: {}", DType::ALL.map(DType::name).join(", ")));
+            let e = Error::argument(
+                "dtype",
+                format!(
+                    "{name:?} is not a dtype; valid: {}",
+                    DType::ALL.map(DType::name).join(", ")
+                ),
+            );
             super::edge::to_py(obj.py(), &e)
         })
     }
@@ -207,7 +253,12 @@ impl FromPyObject<'_, '_> for Ints {
             return Ok(Ints(v));
         }
         let items: PyResult<Vec<i64>> = obj.try_iter()?.map(|i| i?.extract::<i64>()).collect();
-        items.map(Ints).map_err(|e| PyTypeError::new_err(format!("expected an integer or a sequence of integers, not {}: {e}", obj.repr().map_or_else(|_| String::new(), |r| r.to_string()))))
+        items.map(Ints).map_err(|e| {
+            PyTypeError::new_err(format!(
+                "expected an integer or a sequence of integers, not {}: {e}",
+                obj.repr().map_or_else(|_| String::new(), |r| r.to_string())
+            ))
+        })
     }
 }
 

@@ -13,7 +13,9 @@ inventory::collect!(Function);
 
 /// Runs `f` without the GIL; a panic becomes `InternalError`, never a `PanicException`.
 pub fn call<R: Send>(py: Python<'_>, f: impl FnOnce() -> Result<R> + Send) -> PyResult<R> {
-    let result = py.detach(|| catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|p| Err(panic_error("rustdl", p))));
+    let result = py.detach(|| {
+        catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|p| Err(panic_error("rustdl", p)))
+    });
     result.map_err(|e| to_py(py, &e))
 }
 
@@ -33,8 +35,12 @@ pub fn to_py(py: Python<'_>, e: &Error) -> PyErr {
         Error::Interrupted => return pyo3::exceptions::PyKeyboardInterrupt::new_err(()),
     };
     let raise = || -> PyResult<PyErr> {
-        let module = ERRORS.get_or_try_init(py, || PyModule::import(py, "rustdl.errors").map(Bound::unbind))?;
-        Ok(PyErr::from_value(module.bind(py).getattr(class)?.call1((e.to_string(),))?))
+        let module = ERRORS.get_or_try_init(py, || {
+            PyModule::import(py, "rustdl.errors").map(Bound::unbind)
+        })?;
+        Ok(PyErr::from_value(
+            module.bind(py).getattr(class)?.call1((e.to_string(),))?,
+        ))
     };
     raise().unwrap_or_else(|fallback| fallback)
 }

@@ -31,12 +31,21 @@ fn _rustdl(m: &Bound<'_, PyModule>) -> PyResult<()> {
     graph::register(m)
 }
 
-type RegistryRow = (&'static str, &'static str, &'static str, Vec<(&'static str, &'static str, &'static str)>, &'static str);
+type RegistryRow = (
+    &'static str,
+    &'static str,
+    &'static str,
+    Vec<(&'static str, &'static str, &'static str)>,
+    &'static str,
+);
 
 /// All registered functions: (name, module, doc, [(argument, type, default)], result).
 #[pyfunction]
 fn registry() -> Vec<RegistryRow> {
-    op::registry().into_iter().map(|e| (e.name, e.module, e.doc, e.args.to_vec(), e.result)).collect()
+    op::registry()
+        .into_iter()
+        .map(|e| (e.name, e.module, e.doc, e.args.to_vec(), e.result))
+        .collect()
 }
 
 /// The number of threads that kernels use.
@@ -49,7 +58,9 @@ fn num_threads() -> usize {
 #[pyfunction]
 fn set_num_threads(n: usize) -> PyResult<()> {
     if n == 0 {
-        return Err(pyo3::exceptions::PyValueError::new_err("set_num_threads: n must be at least 1"));
+        return Err(pyo3::exceptions::PyValueError::new_err(
+            "set_num_threads: n must be at least 1",
+        ));
     }
     par::set_threads(n);
     Ok(())

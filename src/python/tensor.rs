@@ -20,20 +20,34 @@ pub struct PyTensor(pub Tensor);
 
 /// Operands that take part themselves: a `KerasTensor` or a subclass with its own reflected operator.
 fn defer(other: &Bound<'_, PyAny>) -> bool {
-    other.hasattr("_keras_history").unwrap_or(false) || other.hasattr("__rustdl_defer__").unwrap_or(false)
+    other.hasattr("_keras_history").unwrap_or(false)
+        || other.hasattr("__rustdl_defer__").unwrap_or(false)
 }
 
 type BinaryFn = fn(&Tensor, &Tensor) -> Result<Tensor>;
 
 impl PyTensor {
-    fn binary(&self, other: &Bound<'_, PyAny>, f: BinaryFn, reflected: bool) -> PyResult<Py<PyAny>> {
+    fn binary(
+        &self,
+        other: &Bound<'_, PyAny>,
+        f: BinaryFn,
+        reflected: bool,
+    ) -> PyResult<Py<PyAny>> {
         let py = other.py();
         if defer(other) {
             return Ok(py.NotImplemented());
         }
-        let Ok(other) = to_tensor(other) else { return Ok(py.NotImplemented()) };
+        let Ok(other) = to_tensor(other) else {
+            return Ok(py.NotImplemented());
+        };
         let mine = self.0.clone();
-        let out = edge::call(py, move || if reflected { f(&other, &mine) } else { f(&mine, &other) })?;
+        let out = edge::call(py, move || {
+            if reflected {
+                f(&other, &mine)
+            } else {
+                f(&mine, &other)
+            }
+        })?;
         Ok(Bound::new(py, PyTensor(out))?.into_any().unbind())
     }
 
@@ -48,7 +62,8 @@ impl PyTensor {
                 what,
                 format!(
                     "a traced tensor of shape {:?} and dtype {} has no value while a step is being compiled; use ops.where, ops.cond or ops.while_loop to branch on it, or run_eagerly=True",
-                    self.0.shape(), self.0.dtype()
+                    self.0.shape(),
+                    self.0.dtype()
                 ),
             );
             return Err(edge::to_py(py, &e));
@@ -148,7 +163,11 @@ impl PyTensor {
         Ok(d)
     }
     #[pyo3(signature = (dtype=None, copy=None))]
-    fn __array__<'py>(slf: &Bound<'py, Self>, dtype: Option<&Bound<'py, PyAny>>, copy: Option<bool>) -> PyResult<Bound<'py, PyAny>> {
+    fn __array__<'py>(
+        slf: &Bound<'py, Self>,
+        dtype: Option<&Bound<'py, PyAny>>,
+        copy: Option<bool>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let array = Self::numpy(slf)?;
         let kwargs = PyDict::new(slf.py());
         kwargs.set_item("copy", copy.unwrap_or(false))?;
@@ -165,7 +184,10 @@ impl PyTensor {
         let interface = Self::__array_interface__(slf)?;
         holder.set_item("__array_interface__", interface)?;
         holder.set_item("_owner", slf)?;
-        let namespace = py.import("types")?.getattr("SimpleNamespace")?.call((), Some(&holder))?;
+        let namespace = py
+            .import("types")?
+            .getattr("SimpleNamespace")?
+            .call((), Some(&holder))?;
         let array = py.import("numpy")?.call_method1("asarray", (namespace,))?;
         if slf.get().0.dtype() == DType::BF16 {
             let bfloat16 = py.import("ml_dtypes")?.getattr("bfloat16")?;
@@ -194,7 +216,11 @@ impl PyTensor {
     /// The same elements under another shape.
     #[pyo3(signature = (*shape))]
     fn reshape(&self, py: Python<'_>, shape: &Bound<'_, PyTuple>) -> PyResult<Tensor> {
-        let shape: Ints = if shape.len() == 1 { shape.get_item(0)?.extract()? } else { shape.extract()? };
+        let shape: Ints = if shape.len() == 1 {
+            shape.get_item(0)?.extract()?
+        } else {
+            shape.extract()?
+        };
         let mine = self.0.clone();
         edge::call(py, move || view::reshape(&mine, shape))
     }
@@ -316,19 +342,27 @@ impl PyTensor {
         if !self.0.dtype().is_int() || self.0.rank() != 0 {
             return Err(PyTypeError::new_err(format!(
                 "only an integer tensor of rank 0 can be an index, not {} of shape {:?}",
-                self.0.dtype(), self.0.shape()
+                self.0.dtype(),
+                self.0.shape()
             )));
         }
         self.int_value(py)
     }
     fn __len__(&self) -> PyResult<usize> {
-        self.0.shape().first().copied().ok_or_else(|| PyTypeError::new_err("len() of a tensor of rank 0"))
+        self.0
+            .shape()
+            .first()
+            .copied()
+            .ok_or_else(|| PyTypeError::new_err("len() of a tensor of rank 0"))
     }
     fn __iter__(slf: &Bound<'_, Self>) -> PyResult<Rows> {
         if slf.get().0.rank() == 0 {
             return Err(PyTypeError::new_err("iteration over a tensor of rank 0"));
         }
-        Ok(Rows { tensor: slf.get().0.clone(), next: 0 })
+        Ok(Rows {
+            tensor: slf.get().0.clone(),
+            next: 0,
+        })
     }
     fn __getitem__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Tensor> {
         let parts = parse_index(key)?;
@@ -339,12 +373,22 @@ impl PyTensor {
         let t = &slf.get().0;
         let shape = shape_tuple(slf.py(), t.shape())?.repr()?.to_string();
         if t.is_traced() {
-            return Ok(format!("<rustdl.Tensor shape={shape} dtype={} traced>", t.dtype()));
+            return Ok(format!(
+                "<rustdl.Tensor shape={shape} dtype={} traced>",
+                t.dtype()
+            ));
         }
         let kwargs = PyDict::new(slf.py());
         kwargs.set_item("separator", ", ")?;
-        let text = slf.py().import("numpy")?.call_method("array2string", (Self::numpy(slf)?,), Some(&kwargs))?;
-        Ok(format!("<rustdl.Tensor shape={shape} dtype={}\n{text}>", t.dtype()))
+        let text = slf.py().import("numpy")?.call_method(
+            "array2string",
+            (Self::numpy(slf)?,),
+            Some(&kwargs),
+        )?;
+        Ok(format!(
+            "<rustdl.Tensor shape={shape} dtype={}\n{text}>",
+            t.dtype()
+        ))
     }
     fn __format__(slf: &Bound<'_, Self>, spec: &str) -> PyResult<String> {
         let py = slf.py();
@@ -360,7 +404,9 @@ impl PyTensor {
     fn __deepcopy__(&self, _memo: &Bound<'_, PyAny>) -> Tensor {
         self.0.clone()
     }
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyAny>,))> {
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyAny>,))> {
         Ok((slf.get_type().into_any(), (Self::numpy(slf)?,)))
     }
     /// Tensors come before numpy arrays in mixed expressions.
@@ -377,7 +423,11 @@ impl PyTensor {
 impl PyTensor {
     fn int_value(&self, py: Python<'_>) -> PyResult<i64> {
         self.item_as(py, "int")?;
-        let exact = if self.0.dtype().is_int() { self.0.to_vec_i64() } else { self.0.item().map(|v| vec![v as i64]) };
+        let exact = if self.0.dtype().is_int() {
+            self.0.to_vec_i64()
+        } else {
+            self.0.item().map(|v| vec![v as i64])
+        };
         Ok(exact.map_err(|e| edge::to_py(py, &e))?[0])
     }
 }
@@ -422,9 +472,17 @@ fn parse_one(key: &Bound<'_, PyAny>) -> PyResult<index::Index> {
     if let Ok(s) = key.cast::<PySlice>() {
         let part = |name: &str| -> PyResult<Option<i64>> {
             let v = s.getattr(name)?;
-            if v.is_none() { Ok(None) } else { v.extract().map(Some) }
+            if v.is_none() {
+                Ok(None)
+            } else {
+                v.extract().map(Some)
+            }
         };
-        return Ok(index::Index::Slice(part("start")?, part("stop")?, part("step")?));
+        return Ok(index::Index::Slice(
+            part("start")?,
+            part("stop")?,
+            part("step")?,
+        ));
     }
     if key.is_instance_of::<PyInt>() && !key.is_instance_of::<PyBool>() {
         return Ok(index::Index::At(key.extract()?));
@@ -433,7 +491,13 @@ fn parse_one(key: &Bound<'_, PyAny>) -> PyResult<index::Index> {
     if !t.dtype().is_int() && t.dtype() != DType::Bool {
         return Err(edge::to_py(
             key.py(),
-            &Error::index("tensor", format!("indices are integers, slices, None, Ellipsis, integer or bool arrays, not {}", t.dtype())),
+            &Error::index(
+                "tensor",
+                format!(
+                    "indices are integers, slices, None, Ellipsis, integer or bool arrays, not {}",
+                    t.dtype()
+                ),
+            ),
         ));
     }
     Ok(index::Index::Array(t))
@@ -447,7 +511,11 @@ fn convert(value: &Bound<'_, PyAny>, dtype: Option<DType>, copy: bool) -> PyResu
             Some(d) => math::cast(&t, d)?,
             None => t,
         };
-        if copy && t.array().is_some_and(|a| a.buffer.is_foreign()) { index::copied(&t) } else { Ok(t) }
+        if copy && t.array().is_some_and(|a| a.buffer.is_foreign()) {
+            index::copied(&t)
+        } else {
+            Ok(t)
+        }
     })
 }
 
@@ -479,8 +547,16 @@ fn detach(x: Tensor) -> Tensor {
 /// Gradients of `ys` (weighted by `seeds`) with respect to `xs`; None where unconnected.
 #[pyfunction]
 #[pyo3(signature = (ys, xs, seeds=None, create_graph=false))]
-fn backward(py: Python<'_>, ys: Vec<Tensor>, xs: Vec<Tensor>, seeds: Option<Vec<Tensor>>, create_graph: bool) -> PyResult<Vec<Option<Tensor>>> {
-    edge::call(py, move || autodiff::backward(&ys, seeds.as_deref(), &xs, create_graph))
+fn backward(
+    py: Python<'_>,
+    ys: Vec<Tensor>,
+    xs: Vec<Tensor>,
+    seeds: Option<Vec<Tensor>>,
+    create_graph: bool,
+) -> PyResult<Vec<Option<Tensor>>> {
+    edge::call(py, move || {
+        autodiff::backward(&ys, seeds.as_deref(), &xs, create_graph)
+    })
 }
 
 /// Adds the functions of this file.
