@@ -1,0 +1,1 @@
+"""rustdl: deep learning on the CPU."""
