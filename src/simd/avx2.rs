@@ -27,6 +27,7 @@ impl Lanes<f32> for Avx2 {
     type V = __m256;
     type M = __m256;
     type I = __m256i;
+    type Wide = Self;
     const N: usize = 8;
 
     #[inline(always)]
@@ -203,6 +204,19 @@ impl Lanes<f32> for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn widen(v: __m256) -> (__m256d, __m256d) {
+        let high = _mm256_extractf128_ps::<1>(v);
+        (
+            _mm256_cvtps_pd(_mm256_castps256_ps128(v)),
+            _mm256_cvtps_pd(high),
+        )
+    }
+    #[inline(always)]
+    unsafe fn narrow(low: __m256d, high: __m256d) -> __m256 {
+        _mm256_set_m128(_mm256_cvtpd_ps(high), _mm256_cvtpd_ps(low))
+    }
+
+    #[inline(always)]
     unsafe fn to_int_round(v: __m256) -> __m256i {
         _mm256_cvtps_epi32(v)
     }
@@ -264,6 +278,7 @@ impl Lanes<f64> for Avx2 {
     type V = __m256d;
     type M = __m256d;
     type I = __m256i;
+    type Wide = Self;
     const N: usize = 4;
 
     #[inline(always)]
@@ -434,6 +449,15 @@ impl Lanes<f64> for Avx2 {
         }
         let r = _mm_min_pd(_mm256_castpd256_pd128(v), _mm256_extractf128_pd::<1>(v));
         _mm_cvtsd_f64(_mm_min_sd(r, _mm_unpackhi_pd(r, r)))
+    }
+
+    #[inline(always)]
+    unsafe fn widen(v: __m256d) -> (__m256d, __m256d) {
+        (v, _mm256_setzero_pd())
+    }
+    #[inline(always)]
+    unsafe fn narrow(low: __m256d, _high: __m256d) -> __m256d {
+        low
     }
 
     #[inline(always)]

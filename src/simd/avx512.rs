@@ -24,6 +24,7 @@ impl Lanes<f32> for Avx512 {
     type V = __m512;
     type M = __mmask16;
     type I = __m512i;
+    type Wide = Self;
     const N: usize = 16;
 
     #[inline(always)]
@@ -181,6 +182,20 @@ impl Lanes<f32> for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn widen(v: __m512) -> (__m512d, __m512d) {
+        let high = _mm512_extractf32x8_ps::<1>(v);
+        (
+            _mm512_cvtps_pd(_mm512_castps512_ps256(v)),
+            _mm512_cvtps_pd(high),
+        )
+    }
+    #[inline(always)]
+    unsafe fn narrow(low: __m512d, high: __m512d) -> __m512 {
+        let low = _mm512_castps256_ps512(_mm512_cvtpd_ps(low));
+        _mm512_insertf32x8::<1>(low, _mm512_cvtpd_ps(high))
+    }
+
+    #[inline(always)]
     unsafe fn to_int_round(v: __m512) -> __m512i {
         _mm512_cvtps_epi32(v)
     }
@@ -242,6 +257,7 @@ impl Lanes<f64> for Avx512 {
     type V = __m512d;
     type M = __mmask8;
     type I = __m512i;
+    type Wide = Self;
     const N: usize = 8;
 
     #[inline(always)]
@@ -396,6 +412,15 @@ impl Lanes<f64> for Avx512 {
             return f64::NAN;
         }
         _mm512_reduce_min_pd(v)
+    }
+
+    #[inline(always)]
+    unsafe fn widen(v: __m512d) -> (__m512d, __m512d) {
+        (v, _mm512_setzero_pd())
+    }
+    #[inline(always)]
+    unsafe fn narrow(low: __m512d, _high: __m512d) -> __m512d {
+        low
     }
 
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! The element types that have vectors, for kernels generic over `f32` and `f64`.
 
-use super::{Isa, Lanes};
+use super::{Isa, Lanes, Math};
 use std::fmt::{Debug, Display};
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
@@ -37,7 +37,8 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 /// assert_eq!(dispatch(Sum(&[1.0f64, 2.0, 3.0])), 6.0);
 /// ```
 pub trait Float:
-    Copy
+    Math
+    + Copy
     + Debug
     + Display
     + Default

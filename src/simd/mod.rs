@@ -39,6 +39,8 @@
 
 mod float;
 mod level;
+pub mod math;
+
 mod scalar;
 
 #[cfg(target_arch = "x86_64")]
@@ -54,6 +56,7 @@ pub use avx2::Avx2;
 pub use avx512::Avx512;
 pub use float::Float;
 pub use level::{Level, available, level, with_level};
+pub use math::{Math, f32_functions as math_f32, f64_functions as math_f64};
 #[cfg(target_arch = "aarch64")]
 pub use neon::Neon;
 pub use scalar::Scalar;
@@ -84,6 +87,8 @@ pub trait Lanes<T>: Copy + Send + Sync + 'static {
     type M: Copy;
     /// `N` integers as wide as `T`.
     type I: Copy;
+    /// The vectors of `f64` that this type widens to.
+    type Wide: Lanes<f64>;
     /// Number of lanes.
     const N: usize;
 
@@ -205,6 +210,12 @@ pub trait Lanes<T>: Copy + Send + Sync + 'static {
     /// Smallest lane, or NaN if there is one.
     unsafe fn reduce_min(v: Self::V) -> T;
 
+    /// The lanes as `f64`: the lower half and the upper half. Where there are no halves (`T` is
+    /// `f64`, or one lane), all of them and zeros.
+    unsafe fn widen(v: Self::V) -> (WideV<T, Self>, WideV<T, Self>);
+    /// The inverse of [`Lanes::widen`], each lane rounded once.
+    unsafe fn narrow(low: WideV<T, Self>, high: WideV<T, Self>) -> Self::V;
+
     /// Nearest integers, ties to even, of `|v| < 2^31` (`f32`) or `|v| < 2^51` (`f64`);
     /// unspecified beyond and for NaN.
     unsafe fn to_int_round(v: Self::V) -> Self::I;
@@ -235,6 +246,9 @@ pub trait Lanes<T>: Copy + Send + Sync + 'static {
     /// `a > b`, signed
     unsafe fn igt(a: Self::I, b: Self::I) -> Self::M;
 }
+
+/// The vector of `f64` that vectors of `T` widen to.
+pub type WideV<T, L> = <<L as Lanes<T>>::Wide as Lanes<f64>>::V;
 
 /// Work that [`dispatch`] runs with the vectors of the CPU at hand.
 pub trait Kernel {

@@ -24,6 +24,7 @@ impl Lanes<f32> for Neon {
     type V = float32x4_t;
     type M = uint32x4_t;
     type I = int32x4_t;
+    type Wide = Self;
     const N: usize = 4;
 
     #[inline(always)]
@@ -185,6 +186,15 @@ impl Lanes<f32> for Neon {
     }
 
     #[inline(always)]
+    unsafe fn widen(v: float32x4_t) -> (float64x2_t, float64x2_t) {
+        (vcvt_f64_f32(vget_low_f32(v)), vcvt_high_f64_f32(v))
+    }
+    #[inline(always)]
+    unsafe fn narrow(low: float64x2_t, high: float64x2_t) -> float32x4_t {
+        vcvt_high_f32_f64(vcvt_f32_f64(low), high)
+    }
+
+    #[inline(always)]
     unsafe fn to_int_round(v: float32x4_t) -> int32x4_t {
         vcvtnq_s32_f32(v)
     }
@@ -247,6 +257,7 @@ impl Lanes<f64> for Neon {
     type V = float64x2_t;
     type M = uint64x2_t;
     type I = int64x2_t;
+    type Wide = Self;
     const N: usize = 2;
 
     #[inline(always)]
@@ -404,6 +415,15 @@ impl Lanes<f64> for Neon {
     #[inline(always)]
     unsafe fn reduce_min(v: float64x2_t) -> f64 {
         vminvq_f64(v)
+    }
+
+    #[inline(always)]
+    unsafe fn widen(v: float64x2_t) -> (float64x2_t, float64x2_t) {
+        (v, vdupq_n_f64(0.0))
+    }
+    #[inline(always)]
+    unsafe fn narrow(low: float64x2_t, _high: float64x2_t) -> float64x2_t {
+        low
     }
 
     #[inline(always)]

@@ -16,6 +16,7 @@ macro_rules! scalar_lanes {
             type V = $t;
             type M = bool;
             type I = $int;
+            type Wide = Scalar;
             const N: usize = 1;
 
             #[inline(always)]
@@ -164,6 +165,15 @@ macro_rules! scalar_lanes {
             #[inline(always)]
             unsafe fn reduce_min(v: $t) -> $t {
                 v
+            }
+
+            #[inline(always)]
+            unsafe fn widen(v: $t) -> (f64, f64) {
+                (f64::from(v), 0.0)
+            }
+            #[inline(always)]
+            unsafe fn narrow(low: f64, _high: f64) -> $t {
+                low as $t
             }
 
             #[inline(always)]
