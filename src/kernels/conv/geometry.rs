@@ -55,9 +55,9 @@ impl ConvShape {
     pub fn macs(&self) -> usize {
         self.w_len() * self.n * self.output.iter().product::<usize>()
     }
-    /// Has every group one input channel, and `k` a multiple of them?
+    /// Does filter `k` read channel `k` alone?
     pub fn is_depthwise(&self) -> bool {
-        self.groups == self.c && self.groups > 1
+        self.groups == self.c && self.c == self.k && self.c > 1
     }
 
     /// Panics unless the arrays have the sizes that this shape gives them.
@@ -86,7 +86,8 @@ impl ConvShape {
             axes: std::array::from_fn(|a| Axis::forward(self, a)),
             source_c: self.c,
             target_c: self.k,
-            groups: self.groups,
+            groups: if self.is_depthwise() { 1 } else { self.groups },
+            depthwise: self.is_depthwise(),
             target: self.output,
         }
     }
@@ -105,7 +106,8 @@ impl ConvShape {
                 axes: std::array::from_fn(|a| Axis::input_grad(self, a, phase[a])),
                 source_c: self.k,
                 target_c: self.c,
-                groups: self.groups,
+                groups: if self.is_depthwise() { 1 } else { self.groups },
+                depthwise: self.is_depthwise(),
                 target: self.input,
             }
         })
@@ -236,6 +238,8 @@ pub(super) struct Correlation {
     pub target_c: usize,
     /// Channel groups.
     pub groups: usize,
+    /// Does target channel `c` read source channel `c` alone? Then `groups` is 1.
+    pub depthwise: bool,
     /// Depth, height and width of the whole target.
     pub target: [usize; 3],
 }
@@ -245,9 +249,13 @@ impl Correlation {
     pub fn taps(&self) -> usize {
         self.axes.iter().map(|a| a.taps.len()).product()
     }
-    /// Source channels of a group.
+    /// Source channels that one target channel reads.
     pub fn source_group(&self) -> usize {
-        self.source_c / self.groups
+        if self.depthwise {
+            1
+        } else {
+            self.source_c / self.groups
+        }
     }
     /// Target channels of a group.
     pub fn target_group(&self) -> usize {

@@ -6,10 +6,12 @@
 //! small, the blocks are cut into a number of chunks, fixed by the shapes, with private sums that
 //! are added in order; where it is large, tasks take parts of its columns instead.
 
-use super::correlate::{Runs, Scratch, TASKS, slice_of, target_start, target_steps};
+use super::correlate::{
+    Runs, Scratch, TASKS, slice_of, source_channel, target_start, target_steps,
+};
 use super::geometry::{ConvShape, Correlation};
 use super::region::{Block, Blocks};
-use super::tile::{VECTORS, accumulate, finish, max_rows, with_rows};
+use super::tile::{VECTORS, accumulate, accumulate_lanes, finish, max_rows, with_rows};
 use super::{Activation, at_level, lanes};
 use crate::buffer::with_scratch;
 use crate::par::parallel_for;
@@ -79,7 +81,7 @@ pub(super) fn kernel_grad<T: Float>(s: &ConvShape, x: &[T], dy: &[T], dw: &mut [
         .clamp(1, TASKS)
         .min(blocks.count());
     let lanes = lanes::<T>();
-    let width = if cor.target_group() <= lanes {
+    let width = if cor.depthwise || cor.target_group() <= lanes {
         lanes
     } else {
         VECTORS * lanes
@@ -208,7 +210,7 @@ unsafe fn run_task<T: Float, L: Lanes<T>>(task: Task<'_, T>) {
             let columns = job.width.min(cor.target_group() - first);
             let channel = group * cor.target_group() + first;
             let panel = Panel {
-                region: region.wrapping_add(group * cor.source_group()),
+                region: region.wrapping_add(source_channel(cor, group, first)),
                 dy: dy.add(channel),
                 columns,
                 channel,
@@ -277,31 +279,50 @@ unsafe fn run_panel<T: Float, L: Lanes<T>>(
     let mut at = 0;
     for left in (1..=job.rows.len().div_ceil(max)).rev() {
         let rows = (job.rows.len() - at).div_ceil(left);
-        if panel.columns == 2 * L::N {
-            with_rows!(
-                rows,
-                max,
-                run_tile::<T, L, 2, false>(job, panel, segments, at)
-            );
-        } else if panel.columns > L::N {
-            with_rows!(
-                rows,
-                max,
-                run_tile::<T, L, 2, true>(job, panel, segments, at)
-            );
-        } else {
-            with_rows!(
-                rows,
-                max,
-                run_tile::<T, L, 1, true>(job, panel, segments, at)
-            );
+        match (job.cor.depthwise, panel.columns > L::N) {
+            (false, true) if panel.columns == VECTORS * L::N => {
+                with_rows!(
+                    rows,
+                    max,
+                    run_tile::<T, L, 2, false, false>(job, panel, segments, at)
+                );
+            }
+            (false, true) => {
+                with_rows!(
+                    rows,
+                    max,
+                    run_tile::<T, L, 2, true, false>(job, panel, segments, at)
+                );
+            }
+            (false, false) => {
+                with_rows!(
+                    rows,
+                    max,
+                    run_tile::<T, L, 1, true, false>(job, panel, segments, at)
+                );
+            }
+            // One vector of channels: the taps of a depthwise kernel are few rows.
+            (true, _) => {
+                with_rows!(
+                    rows,
+                    max,
+                    run_tile::<T, L, 1, true, true>(job, panel, segments, at)
+                );
+            }
         }
         at += rows;
     }
 }
 
 #[inline(always)]
-unsafe fn run_tile<T: Float, L: Lanes<T>, const MR: usize, const NV: usize, const PARTIAL: bool>(
+unsafe fn run_tile<
+    T: Float,
+    L: Lanes<T>,
+    const MR: usize,
+    const NV: usize,
+    const PARTIAL: bool,
+    const DEPTHWISE: bool,
+>(
     job: &Job<'_, T>,
     panel: &Panel<T>,
     segments: &[Segment],
@@ -336,15 +357,12 @@ unsafe fn run_tile<T: Float, L: Lanes<T>, const MR: usize, const NV: usize, cons
             *row = row.wrapping_add(segment.x);
         }
         let dy = panel.dy.add(segment.dy);
-        accumulate::<T, L, MR, NV, PARTIAL>(
-            &mut acc,
-            &run,
-            x_step,
-            dy,
-            k,
-            panel.columns,
-            segment.len,
-        );
+        let (columns, len) = (panel.columns, segment.len);
+        if DEPTHWISE {
+            accumulate_lanes::<T, L, MR, NV, PARTIAL>(&mut acc, &run, x_step, dy, k, columns, len);
+        } else {
+            accumulate::<T, L, MR, NV, PARTIAL>(&mut acc, &run, x_step, dy, k, columns, len);
+        }
     }
     finish::<T, L, MR, NV>(&acc, &to, panel.columns, std::ptr::null(), Activation::None);
 }
