@@ -1,1 +1,62 @@
-"""rustdl: deep learning on the CPU."""
+"""rustdl: deep learning on the CPU, with the API of Keras 3 over an engine in Rust.
+
+`import rustdl as keras` runs a Keras script. Everything is imported at its first use: importing the package itself
+loads numpy and the extension only.
+"""
+
+from rustdl import _rustdl
+from rustdl._lazy import attach
+from rustdl.errors import RustdlError
+
+__version__: str = _rustdl.__version__
+
+_EXPORTS = {
+    "DTypePolicy": "rustdl.dtype_policies.dtype_policy",
+    "FloatDTypePolicy": "rustdl.dtype_policies.dtype_policy",
+    "Function": "rustdl.ops.function",
+    "Initializer": "rustdl.initializers.initializer",
+    "Input": "rustdl.layers.core.input_layer",
+    "InputSpec": "rustdl.layers.input_spec",
+    "KerasTensor": "rustdl.backend.keras_tensor",
+    "Layer": "rustdl.layers.layer",
+    "Loss": "rustdl.losses.loss",
+    "Metric": "rustdl.metrics.metric",
+    "Model": "rustdl.models.model",
+    "Operation": "rustdl.ops.operation",
+    "Optimizer": "rustdl.optimizers.optimizer",
+    "Regularizer": "rustdl.regularizers.regularizers",
+    "RematScope": "rustdl.backend.remat",
+    "Sequential": "rustdl.models.sequential",
+    "StatelessScope": "rustdl.backend.stateless_scope",
+    "SymbolicScope": "rustdl.backend.symbolic_scope",
+    "Tensor": "rustdl._rustdl",
+    "Variable": "rustdl.backend.variable",
+    "convert": "rustdl._rustdl",
+    "device": "rustdl.backend.device_scope",
+    "grad": "rustdl.backend.autodiff",
+    "jit": "rustdl.backend.trace",
+    "live_tensors": "rustdl._rustdl",
+    "name_scope": "rustdl.backend.name_scope",
+    "num_threads": "rustdl._rustdl",
+    "remat": "rustdl.backend.remat",
+    "set_num_threads": "rustdl._rustdl",
+    "value_and_grad": "rustdl.backend.autodiff",
+}
+
+_lazy_get, __dir__, _names = attach(__name__, _EXPORTS)
+__all__ = [*_names, "RustdlError", "version"]
+
+
+def __getattr__(name: str) -> object:
+    return _lazy_get(name)
+
+
+def version() -> str:
+    """The version of the library.
+
+    Example:
+        >>> import rustdl
+        >>> rustdl.version() == rustdl.__version__
+        True
+    """
+    return __version__

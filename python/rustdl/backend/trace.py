@@ -1,0 +1,218 @@
+"""Tracing: a Python function run once on placeholders and compiled into one plan.
+
+Variables that the function reads become inputs of the plan, those that it assigns become updates, so the same code that
+works eagerly works compiled. `jit` keeps one compiled plan for each signature.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rustdl import _rustdl, tree
+from rustdl._rustdl import Tensor
+from rustdl.backend.global_state import state
+from rustdl.backend.stateless_scope import StatelessScope
+from rustdl.backend.tensor import convert_to_tensor
+
+
+class TraceScope(StatelessScope):
+    """A variable read for the first time becomes a placeholder; assignments are collected as updates."""
+
+    defers_initialization = False
+
+    def __init__(self) -> None:
+        super().__init__(initialize_variables=False)
+        self.reads: dict[int, tuple[Any, Tensor]] = {}
+        self.writes: dict[int, tuple[Any, Tensor]] = {}
+
+    def get_current_value(self, variable: Any) -> Any:
+        value = self.state_mapping.get(id(variable))
+        if value is None:
+            value = _rustdl.placeholder(variable.shape, variable._dtype)
+            self.state_mapping[id(variable)] = value
+            self.reads[id(variable)] = (variable, value)
+        return value
+
+    def add_update(self, update: tuple[Any, Tensor]) -> None:
+        variable, value = update
+        self.state_mapping[id(variable)] = value
+        self.writes[id(variable)] = (variable, value)
+
+
+def in_trace() -> bool:
+    """Whether a trace is being made: values then have a shape and a dtype only."""
+    scope = state.stateless_scope
+    while scope is not None:
+        if isinstance(scope, TraceScope):
+            return True
+        scope = scope.parent
+    return False
+
+
+def _is_array(x: Any) -> bool:
+    return isinstance(x, (Tensor, np.ndarray, np.generic)) or hasattr(x, "__rustdl_tensor__")
+
+
+class Traced(NamedTuple):
+    """What a trace found: the placeholders of the arguments, the structure of the result, reads and writes."""
+
+    inputs: list[Tensor]
+    outputs: Any
+    scope: TraceScope
+
+
+def trace_graph(fn: Callable[..., Any], args: Any, kwargs: Any = None) -> Traced:
+    """Runs `fn` once on placeholders.
+
+    Args:
+        fn: The function.
+        args: Its arguments; every tensor or array in their structures becomes a placeholder.
+        kwargs: Its keyword arguments, likewise.
+
+    Returns:
+        The trace, not yet compiled.
+    """
+    inputs: list[Tensor] = []
+
+    def fake(x: Any) -> Any:
+        if not _is_array(x):
+            return x
+        x = convert_to_tensor(x)
+        inputs.append(_rustdl.placeholder(x.shape, x.dtype))
+        return inputs[-1]
+
+    args, kwargs = tree.map_structure(fake, (tuple(args), dict(kwargs or {})))
+    with TraceScope() as scope:
+        outputs = fn(*args, **kwargs)
+    return Traced(inputs, outputs, scope)
+
+
+class Compiled:
+    """A traced function. Call it with arguments of the same structure, shapes and dtypes.
+
+    Attributes:
+        plan: The compiled plan.
+        variables: The variables that it reads or updates.
+    """
+
+    def __init__(self, traced: Traced) -> None:
+        flat = tree.flatten(traced.outputs)
+        self._structure = traced.outputs
+        # Values that do not depend on the inputs are kept, not computed again.
+        self._constants = [None if isinstance(x, Tensor) and x.is_traced else x for x in flat]
+        computed = [x for x in flat if isinstance(x, Tensor) and x.is_traced]
+        self._is_computed = [isinstance(x, Tensor) and x.is_traced for x in flat]
+        reads = list(traced.scope.reads.values())
+        writes = list(traced.scope.writes.values())
+        self.variables = list({id(v): v for v, _ in (*reads, *writes)}.values())
+        self.plan = _rustdl.compile(
+            traced.inputs,
+            [(v.cell, placeholder) for v, placeholder in reads],
+            computed,
+            [(v.cell, value) for v, value in writes],
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        arrays = [convert_to_tensor(x) for x in tree.flatten((args, kwargs)) if _is_array(x)]
+        return self.unpack(self.plan.run(arrays))
+
+    def unpack(self, computed: list[Tensor]) -> Any:
+        """The structure that the function returned, around the outputs of the plan."""
+        values = iter(computed)
+        flat = [
+            next(values) if is_computed else constant
+            for is_computed, constant in zip(self._is_computed, self._constants, strict=True)
+        ]
+        return tree.pack_sequence_as(self._structure, flat)
+
+
+def trace(fn: Callable[..., Any], example_args: Any, example_kwargs: Any = None) -> Compiled:
+    """Traces a function and compiles it.
+
+    Args:
+        fn: A function of structures of tensors; it may read and assign variables.
+        example_args: Arguments of the shapes and dtypes to compile for; anything but tensors and arrays is fixed.
+        example_kwargs: Keyword arguments, likewise.
+
+    Returns:
+        A callable that does what `fn` does.
+
+    Example:
+        >>> import rustdl
+        >>> v = rustdl.Variable(1.0)
+        >>> step = trace(lambda x: v.assign_add(x), (rustdl.ops.convert_to_tensor(2.0),))
+        >>> float(step(2.0)), float(v)
+        (3.0, 3.0)
+    """
+    return Compiled(trace_graph(fn, example_args, example_kwargs))
+
+
+_MAX_PLANS = 32
+
+
+def _signature(args: Any, kwargs: Any) -> Any:
+    def leaf(x: Any) -> Any:
+        if isinstance(x, (Tensor, np.ndarray)):
+            return (tuple(x.shape), str(x.dtype))
+        if hasattr(x, "__rustdl_tensor__"):
+            return (tuple(x.shape), str(x.dtype))
+        if isinstance(x, np.generic):
+            return ((), str(x.dtype))
+        try:
+            hash(x)
+        except TypeError:
+            return id(x)
+        return (type(x), x)
+
+    flat = tree.flatten_with_path((args, kwargs))
+    return tuple((path, leaf(x)) for path, x in flat), state.autocast_dtype
+
+
+def jit(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that is traced once for each signature (structure, shapes, dtypes and other values) and then replayed.
+
+    Within a trace or a gradient the plain function runs.
+
+    Example:
+        >>> import rustdl
+        >>> @jit
+        ... def double(x):
+        ...     return x + x
+        >>> float(double(rustdl.ops.convert_to_tensor(2.0)))
+        4.0
+    """
+    plans: OrderedDict[Any, Compiled] = OrderedDict()
+
+    @functools.wraps(fn)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if state.stateless_scope is not None or _any_special(args, kwargs):
+            return fn(*args, **kwargs)
+        key = _signature(args, kwargs)
+        compiled = plans.get(key)
+        if compiled is None:
+            compiled = trace(fn, args, kwargs)
+            plans[key] = compiled
+            if len(plans) > _MAX_PLANS:
+                plans.popitem(last=False)
+        else:
+            plans.move_to_end(key)
+        return compiled(*args, **kwargs)
+
+    call.plans = plans  # type: ignore[attr-defined]
+    return call
+
+
+def _any_special(args: Any, kwargs: Any) -> bool:
+    """Whether a tensor among the arguments is traced or on a tape, or symbolic."""
+    for x in tree.flatten((args, kwargs)):
+        if isinstance(x, Tensor):
+            if x.is_traced or x.is_recorded:
+                return True
+        elif hasattr(x, "_keras_history"):
+            return True
+    return False

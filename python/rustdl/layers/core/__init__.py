@@ -1,0 +1,1 @@
+"""Core layers: inputs, dense, embedding, masking, lambda."""

@@ -1,0 +1,46 @@
+"""Utilities around training and data."""
+
+from rustdl._lazy import attach
+
+_EXPORTS = {
+    "Config": "rustdl.utils.config",
+    "CustomObjectScope": "rustdl.saving.object_registration",
+    "FeatureSpace": "rustdl.layers.preprocessing.feature_space",
+    "Progbar": "rustdl.utils.progbar",
+    "PyDataset": "rustdl.trainers.data_adapters.py_dataset_adapter",
+    "Sequence": "rustdl.trainers.data_adapters.py_dataset_adapter:PyDataset",
+    "array_to_img": "rustdl.utils.image_utils",
+    "audio_dataset_from_directory": "rustdl.utils.audio_dataset_utils",
+    "clear_session": "rustdl.backend.global_state",
+    "custom_object_scope": "rustdl.saving.object_registration:CustomObjectScope",
+    "deserialize_keras_object": "rustdl.saving.serialization_lib",
+    "disable_interactive_logging": "rustdl.utils.io_utils",
+    "enable_interactive_logging": "rustdl.utils.io_utils",
+    "get_custom_objects": "rustdl.saving.object_registration",
+    "get_file": "rustdl.utils.file_utils",
+    "get_registered_name": "rustdl.saving.object_registration",
+    "get_registered_object": "rustdl.saving.object_registration",
+    "get_source_inputs": "rustdl.ops.operation_utils",
+    "image_dataset_from_directory": "rustdl.utils.image_dataset_utils",
+    "img_to_array": "rustdl.utils.image_utils",
+    "is_interactive_logging_enabled": "rustdl.utils.io_utils",
+    "is_keras_tensor": "rustdl.backend.keras_tensor",
+    "load_img": "rustdl.utils.image_utils",
+    "model_to_dot": "rustdl.utils.model_visualization",
+    "normalize": "rustdl.utils.numerical_utils",
+    "pack_x_y_sample_weight": "rustdl.trainers.data_adapters.data_adapter_utils",
+    "pad_sequences": "rustdl.utils.sequence_utils",
+    "plot_model": "rustdl.utils.model_visualization",
+    "register_keras_serializable": "rustdl.saving.object_registration",
+    "save_img": "rustdl.utils.image_utils",
+    "serialize_keras_object": "rustdl.saving.serialization_lib",
+    "set_random_seed": "rustdl.utils.rng_utils",
+    "split_dataset": "rustdl.utils.dataset_utils",
+    "standardize_dtype": "rustdl.backend.dtypes",
+    "text_dataset_from_directory": "rustdl.utils.text_dataset_utils",
+    "timeseries_dataset_from_array": "rustdl.utils.timeseries_dataset_utils",
+    "to_categorical": "rustdl.utils.numerical_utils",
+    "unpack_x_y_sample_weight": "rustdl.trainers.data_adapters.data_adapter_utils",
+}
+
+__getattr__, __dir__, __all__ = attach(__name__, _EXPORTS)
