@@ -9,6 +9,17 @@ pub struct Avx2;
 
 impl Isa for Avx2 {
     const LEVEL: Level = Level::Avx2;
+
+    #[inline(always)]
+    unsafe fn mul_wide_u32(a: __m256i, b: __m256i) -> (__m256i, __m256i) {
+        // The multiplication takes the even lanes; the odd ones are brought there, and their products back.
+        let even = _mm256_mul_epu32(a, b);
+        let odd = _mm256_mul_epu32(_mm256_srli_epi64::<32>(a), _mm256_srli_epi64::<32>(b));
+        (
+            _mm256_blend_epi32::<0xaa>(_mm256_srli_epi64::<32>(even), odd),
+            _mm256_blend_epi32::<0xaa>(even, _mm256_slli_epi64::<32>(odd)),
+        )
+    }
 }
 
 /// 1.5 * 2^52: for `|x| < 2^51` the sum has exponent 52, so its unit in the last place is 1.

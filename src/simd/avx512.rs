@@ -9,6 +9,18 @@ pub struct Avx512;
 
 impl Isa for Avx512 {
     const LEVEL: Level = Level::Avx512;
+
+    #[inline(always)]
+    unsafe fn mul_wide_u32(a: __m512i, b: __m512i) -> (__m512i, __m512i) {
+        // The multiplication takes the even lanes; the odd ones are brought there, and their products back.
+        let even = _mm512_mul_epu32(a, b);
+        let odd = _mm512_mul_epu32(_mm512_srli_epi64::<32>(a), _mm512_srli_epi64::<32>(b));
+        const ODD: __mmask16 = 0xaaaa;
+        (
+            _mm512_mask_blend_epi32(ODD, _mm512_srli_epi64::<32>(even), odd),
+            _mm512_mask_blend_epi32(ODD, even, _mm512_slli_epi64::<32>(odd)),
+        )
+    }
 }
 
 /// Runs `k` compiled for this level.

@@ -40,6 +40,7 @@
 mod float;
 mod level;
 pub mod math;
+pub mod philox;
 
 mod scalar;
 
@@ -68,7 +69,15 @@ pub use scalar::Scalar;
 pub trait Isa: Copy + Send + Sync + 'static + Lanes<f32> + Lanes<f64> {
     /// The level that this type implements.
     const LEVEL: Level;
+    /// The 64-bit products of unsigned 32-bit lanes: `(high halves, low halves)`.
+    ///
+    /// # Safety
+    /// The CPU must have the instruction set.
+    unsafe fn mul_wide_u32(a: I32<Self>, b: I32<Self>) -> (I32<Self>, I32<Self>);
 }
+
+/// The 32-bit integers of an instruction set.
+pub type I32<I> = <I as Lanes<f32>>::I;
 
 /// Vectors of `T` (`f32` or `f64`) of one instruction set.
 ///

@@ -9,6 +9,17 @@ pub struct Neon;
 
 impl Isa for Neon {
     const LEVEL: Level = Level::Neon;
+
+    #[inline(always)]
+    unsafe fn mul_wide_u32(a: int32x4_t, b: int32x4_t) -> (int32x4_t, int32x4_t) {
+        let (a, b) = (vreinterpretq_u32_s32(a), vreinterpretq_u32_s32(b));
+        let low = vreinterpretq_u32_u64(vmull_u32(vget_low_u32(a), vget_low_u32(b)));
+        let high = vreinterpretq_u32_u64(vmull_high_u32(a, b));
+        (
+            vreinterpretq_s32_u32(vuzp2q_u32(low, high)),
+            vreinterpretq_s32_u32(vuzp1q_u32(low, high)),
+        )
+    }
 }
 
 /// Runs `k` compiled for this level.

@@ -8,6 +8,12 @@ pub struct Scalar;
 
 impl Isa for Scalar {
     const LEVEL: Level = Level::Scalar;
+
+    #[inline(always)]
+    unsafe fn mul_wide_u32(a: i32, b: i32) -> (i32, i32) {
+        let product = u64::from(a as u32) * u64::from(b as u32);
+        ((product >> 32) as i32, product as i32)
+    }
 }
 
 macro_rules! scalar_lanes {

@@ -21,7 +21,7 @@ unsafe fn reduce<T: Coef, L: Lanes<T>>(a: L::V) -> (L::I, L::V) {
 
 /// `sin r` and `cos r` for `|r| <= 0.8`.
 #[inline(always)]
-pub(in crate::simd) unsafe fn sin_cos_reduced<T: Coef, L: Lanes<T>>(r: L::V) -> (L::V, L::V) {
+unsafe fn sin_cos_reduced<T: Coef, L: Lanes<T>>(r: L::V) -> (L::V, L::V) {
     let z = L::mul(r, r);
     let sin = L::fma(L::mul(r, z), poly::<T, L>(z, T::SIN), r);
     let cos = L::fnma(c::<T, L>(0.5), z, L::splat(T::ONE));
@@ -43,10 +43,26 @@ unsafe fn odd<T: Coef, L: Lanes<T>>(q: L::I) -> L::M {
 
 /// `sin(q pi/2 + r)`
 #[inline(always)]
-pub(in crate::simd) unsafe fn sin_quadrant<T: Coef, L: Lanes<T>>(q: L::I, r: L::V) -> L::V {
+unsafe fn sin_quadrant<T: Coef, L: Lanes<T>>(q: L::I, r: L::V) -> L::V {
     let (sin, cos) = sin_cos_reduced::<T, L>(r);
     let y = L::select(odd::<T, L>(q), cos, sin);
     L::from_bits(L::ixor(L::bits(y), sign_of_quadrant::<T, L>(q)))
+}
+
+/// `sin` and `cos` of `2 pi turns`, `0 <= turns < 1`: no reduction by pi is needed.
+#[inline(always)]
+pub(in crate::simd) unsafe fn sin_cos_turns<T: Coef, L: Lanes<T>>(turns: L::V) -> (L::V, L::V) {
+    let quarters = L::mul(turns, c::<T, L>(4.0));
+    let whole = L::round_even(quarters);
+    let r = L::mul(L::sub(quarters, whole), L::splat(T::PI_2[0]));
+    let q = L::to_int_round(whole);
+    let (sin, cos) = sin_cos_reduced::<T, L>(r);
+    let swap = odd::<T, L>(q);
+    let flip = |y: L::V, q: L::I| L::from_bits(L::ixor(L::bits(y), sign_of_quadrant::<T, L>(q)));
+    (
+        flip(L::select(swap, cos, sin), q),
+        flip(L::select(swap, sin, cos), L::iadd(q, L::isplat(1))),
+    )
 }
 
 #[inline(always)]
