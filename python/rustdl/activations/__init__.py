@@ -39,12 +39,48 @@ from rustdl.activations.activations import (
 )
 from rustdl.saving import object_registration, serialization_lib
 
+__all__ = [
+    "celu",
+    "deserialize",
+    "elu",
+    "exponential",
+    "gelu",
+    "get",
+    "glu",
+    "hard_shrink",
+    "hard_sigmoid",
+    "hard_silu",
+    "hard_swish",
+    "hard_tanh",
+    "leaky_relu",
+    "linear",
+    "log_sigmoid",
+    "log_softmax",
+    "mish",
+    "relu",
+    "relu6",
+    "selu",
+    "serialize",
+    "sigmoid",
+    "silu",
+    "soft_shrink",
+    "softmax",
+    "softplus",
+    "softsign",
+    "sparse_plus",
+    "sparse_sigmoid",
+    "sparsemax",
+    "squareplus",
+    "swish",
+    "tanh",
+    "tanh_shrink",
+    "threshold",
+]
+
 swish = silu
 hard_swish = hard_silu
 
-_ALL: dict[str, Any] = {
-    name: value for name, value in list(globals().items()) if isinstance(value, types.FunctionType)
-}
+_ALL: dict[str, Any] = {name: value for name, value in list(globals().items()) if isinstance(value, types.FunctionType)}
 
 
 def serialize(activation: Any) -> Any:

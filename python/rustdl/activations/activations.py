@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from rustdl import backend, ops
@@ -9,10 +10,8 @@ from rustdl import backend, ops
 
 def _remember_logits(output: Any, logits: Any) -> Any:
     """Lets a cross-entropy that receives probabilities find the logits (for numerical stability)."""
-    try:
+    with contextlib.suppress(AttributeError):
         output._keras_logits = logits
-    except AttributeError:
-        pass
     return output
 
 

@@ -13,9 +13,7 @@ non_neg = NonNeg
 unit_norm = UnitNorm
 
 _ALL: dict[str, Any] = {
-    name: value
-    for name, value in list(globals().items())
-    if isinstance(value, type) and issubclass(value, Constraint)
+    name: value for name, value in list(globals().items()) if isinstance(value, type) and issubclass(value, Constraint)
 }
 
 

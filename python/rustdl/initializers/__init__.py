@@ -45,9 +45,7 @@ variance_scaling = VarianceScaling
 zeros = Zeros
 
 _ALL: dict[str, Any] = {
-    name: value
-    for name, value in list(globals().items())
-    if isinstance(value, type) and issubclass(value, Initializer)
+    name: value for name, value in list(globals().items()) if isinstance(value, type) and issubclass(value, Initializer)
 }
 _ALL.update({"normal": RandomNormal, "one": Ones, "uniform": RandomUniform, "zero": Zeros})
 

@@ -75,7 +75,7 @@ class Identity(Initializer):
 
 
 class STFT(Initializer):
-    """Kernel of shape `(frame_length, 1, fft_length // 2 + 1)` that computes one part of a short-time Fourier transform.
+    """Kernel of shape `(frame_length, 1, fft_length // 2 + 1)` for one part of a short-time Fourier transform.
 
     Element `[t, 0, k]` is `window[t] * cos(2 pi t k / fft_length)` (real part) or `-window[t] * sin(...)` (imaginary).
 
@@ -87,7 +87,11 @@ class STFT(Initializer):
     """
 
     def __init__(
-        self, side: str = "real", window: Any = "hann", scaling: str | None = "density", periodic: bool = False
+        self,
+        side: str = "real",
+        window: Any = "hann",
+        scaling: str | None = "density",
+        periodic: bool = False,
     ) -> None:
         if side not in ("real", "imag"):
             raise ValueError(f"side should be 'real' or 'imag', not {side}")

@@ -248,10 +248,7 @@ class BaseOptimizer:
             A list of slots, or a tuple of lists, one for each name.
         """
         names = [name] if isinstance(name, str) else list(name)
-        if isinstance(initializer, list | tuple):
-            chosen = list(initializer)
-        else:
-            chosen = [initializer] * len(names)
+        chosen = list(initializer) if isinstance(initializer, list | tuple) else [initializer] * len(names)
         if len(names) != len(chosen):
             raise ValueError(
                 "The number of provided names must match the number of provided initializers. Received "
@@ -375,7 +372,8 @@ class BaseOptimizer:
         self, grads: list[Any], variables: list[Any]
     ) -> tuple[list[Any], list[Any]]:
         """Variables flagged `overwrite_with_gradient` take the gradient as their new value (with accumulation, the
-        largest of the accumulated ones)."""
+        largest of the accumulated ones).
+        """
         flagged = [self._overwrite_variable_with_gradient(v) for v in variables]
         if not any(flagged):
             return grads, variables
@@ -423,9 +421,14 @@ class BaseOptimizer:
         is_update = ops.equal((self._iterations + 1) % steps, 0)
         accumulators = [self._accumulated_gradients[self._get_variable_index(v)] for v in trainable_variables]
         totals = [g + a for g, a in zip(grads, accumulators, strict=True)]
-        changed = [*trainable_variables, *(v for v in self._variables if all(v is not a for a in accumulators))]
+        changed = [
+            *trainable_variables,
+            *(v for v in self._variables if all(v is not a for a in accumulators)),
+        ]
         self._run_if(
-            is_update, lambda: self._clip_decay_update([t / steps for t in totals], trainable_variables), changed
+            is_update,
+            lambda: self._clip_decay_update([t / steps for t in totals], trainable_variables),
+            changed,
         )
         for accumulator, total in zip(accumulators, totals, strict=True):
             accumulator.assign(ops.where(is_update, ops.zeros_like(total), total))
@@ -559,9 +562,7 @@ class BaseOptimizer:
             var_names: regular expressions; a variable whose name contains a match is kept out.
         """
         if self.built:
-            raise ValueError(
-                "`exclude_from_weight_decay()` can only be configured before the optimizer is built."
-            )
+            raise ValueError("`exclude_from_weight_decay()` can only be configured before the optimizer is built.")
         self._excluded = {self._var_key(v) for v in var_list or ()}
         self._excluded_names = re.compile("|".join(sorted(set(var_names)))) if var_names else None
 

@@ -67,7 +67,10 @@ class LossScaleOptimizer(Optimizer):
     def build(self, var_list: Sequence[Any]) -> None:
         self.step_counter = self.add_variable(shape=(), dtype="int", initializer="zeros", name="step_counter")
         self.dynamic_scale = self.add_variable(
-            shape=(), dtype="float32", initializer=initializers.Constant(self.initial_scale), name="dynamic_scale"
+            shape=(),
+            dtype="float32",
+            initializer=initializers.Constant(self.initial_scale),
+            name="dynamic_scale",
         )
         self.inner_optimizer.build(var_list)
         pack_variables(list(var_list), self.inner_optimizer.variables)
@@ -144,7 +147,5 @@ class LossScaleOptimizer(Optimizer):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
         config = dict(config)
-        inner = serialization_lib.deserialize_keras_object(
-            config.pop("inner_optimizer"), custom_objects=custom_objects
-        )
+        inner = serialization_lib.deserialize_keras_object(config.pop("inner_optimizer"), custom_objects=custom_objects)
         return cls(inner, **config)

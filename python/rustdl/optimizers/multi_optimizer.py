@@ -13,8 +13,7 @@ from rustdl.saving import serialization_lib
 
 
 class OptimizerMap(MutableMapping[str, Any]):
-    """Which optimizer a variable path gets: by exact key, by a key that fully matches as a regular expression, else
-    the default.
+    """Which optimizer a variable gets: by its path, by a regular expression that matches the path, else the default.
 
     Args:
         default_optimizer: for paths that no key matches.

@@ -68,7 +68,7 @@ class Nadam(Optimizer):
         self._u_product = backend.Variable(1.0, dtype=dtype, trainable=False, name="u_product")
 
     def _momentum_at(self, step: Any, dtype: str) -> Any:
-        """u at a step: the momentum rises towards beta_1."""
+        """U at a step: the momentum rises towards beta_1."""
         return self.beta_1 * (1.0 - 0.5 * ops.power(ops.cast(0.96, dtype), ops.cast(step, dtype)))
 
     def _backend_update_step(self, grads: list[Any], trainable_variables: list[Any], learning_rate: Any) -> None:

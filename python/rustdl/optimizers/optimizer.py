@@ -4,4 +4,7 @@ from rustdl.optimizers.base_optimizer import BaseOptimizer
 
 
 class Optimizer(BaseOptimizer):
-    __doc__ = BaseOptimizer.__doc__
+    """Base class of all optimizers: see `BaseOptimizer` for its arguments.
+
+    Override `build` (make slots), `update_step` (update one variable) and `get_config`.
+    """

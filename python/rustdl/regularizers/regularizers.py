@@ -108,9 +108,7 @@ class OrthogonalRegularizer(Regularizer):
 
     def __call__(self, inputs: Any) -> Any:
         if len(inputs.shape) != 2:
-            raise ValueError(
-                f"Inputs to OrthogonalRegularizer must have rank 2. Received: inputs.shape={inputs.shape}"
-            )
+            raise ValueError(f"Inputs to OrthogonalRegularizer must have rank 2. Received: inputs.shape={inputs.shape}")
         axis = 1 if self.mode == "rows" else 0
         square = ops.sum(ops.square(inputs), axis=axis, keepdims=True)
         unit = inputs * ops.rsqrt(ops.maximum(square, 1e-14))
@@ -128,7 +126,5 @@ def validate_float_arg(value: Any, name: str) -> float:
     """`value` as a float, or ValueError unless it is finite and not negative."""
     fine = isinstance(value, float | int) and math.isfinite(value) and value >= 0
     if not fine:
-        raise ValueError(
-            f"Invalid value for argument {name}: expected a non-negative float. Received: {name}={value}"
-        )
+        raise ValueError(f"Invalid value for argument {name}: expected a non-negative float. Received: {name}={value}")
     return float(value)

@@ -277,7 +277,11 @@ def deserialize_keras_object(
     module_objects = kwargs.pop("module_objects", None)
     if kwargs:
         raise TypeError(f"deserialize_keras_object() got unknown arguments: {sorted(kwargs)}")
-    custom = {**(custom_objects or {}), **object_registration.scoped_objects(), **object_registration.get_custom_objects()}
+    custom = {
+        **(custom_objects or {}),
+        **object_registration.scoped_objects(),
+        **object_registration.get_custom_objects(),
+    }
     _state.depth += 1
     try:
         if _state.depth > MAX_DEPTH:
@@ -382,7 +386,9 @@ def _deserialize_object(config: dict[str, Any], custom: dict[str, Any], safe_mod
     registered = config.get("registered_name", class_name)
     if class_name == "function":
         if not isinstance(inner, str):
-            raise TypeError(f"Expected 'config' to be a string for a function, got {type(inner)}. Full config: {config}")
+            raise TypeError(
+                f"Expected 'config' to be a string for a function, got {type(inner)}. Full config: {config}"
+            )
         return _find(inner, inner, module, "function", config, custom)
     if not isinstance(inner, dict):
         raise TypeError(f"Expected 'config' to be a dict for {class_name}, got {type(inner)}. Full config: {config}")
@@ -425,9 +431,7 @@ def _instantiate(cls: Any, config: dict[str, Any], custom: dict[str, Any], safe_
     return instance
 
 
-def _find(
-    name: Any, registered: Any, module: Any, kind: str, config: dict[str, Any], custom: dict[str, Any]
-) -> Any:
+def _find(name: Any, registered: Any, module: Any, kind: str, config: dict[str, Any], custom: dict[str, Any]) -> Any:
     """The class or function a config names, from the user's registry and then the closed table."""
     found = object_registration.get_registered_object(registered, custom_objects=custom)
     if found is not None:
@@ -458,5 +462,3 @@ def _find(
         "imported so that the decorator is run before trying to load them, or pass them as `custom_objects=`. "
         f"Full object config: {config}"
     )
-
-
