@@ -286,3 +286,6 @@ pub fn dispatch<K: Kernel>(k: K) -> K::Out {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,9 +43,9 @@ pub unsafe fn erfc<T: Coef, L: Lanes<T>>(x: L::V) -> L::V {
     );
     let square = L::mul(a, a);
     let rest = L::fms(a, a, square);
-    let (p, k) = exp::parts::<T, L>(L::neg(square));
-    let pq = L::mul(p, q);
-    let y = L::scale_pow2(L::fnma(pq, rest, pq), k);
+    let (k, r) = exp::reduce::<T, L>(L::neg(square));
+    let e = exp::expm1_reduced::<T, L>(L::sub(r, rest));
+    let y = L::scale_pow2(L::fma(q, e, q), k);
     let negative = L::lt(x, L::zero());
     let y = L::select(negative, L::sub(c::<T, L>(2.0), y), y);
     // Near 0 the rounding of t would cost several units.

@@ -13,7 +13,7 @@ pub(super) unsafe fn reduce<T: Coef, L: Lanes<T>>(x: L::V) -> (L::V, L::V) {
 
 /// `e^r - 1` for `|r| <= ln2 / 2`.
 #[inline(always)]
-unsafe fn expm1_reduced<T: Coef, L: Lanes<T>>(r: L::V) -> L::V {
+pub(super) unsafe fn expm1_reduced<T: Coef, L: Lanes<T>>(r: L::V) -> L::V {
     L::fma(L::mul(r, r), poly::<T, L>(r, T::EXP), r)
 }
 
