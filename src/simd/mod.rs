@@ -274,16 +274,26 @@ pub trait Kernel {
 #[inline]
 pub fn dispatch<K: Kernel>(k: K) -> K::Out {
     // SAFETY: `level()` is a level that this CPU has.
-    unsafe {
-        match level() {
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => avx512::enter(k),
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => avx2::enter(k),
-            #[cfg(target_arch = "aarch64")]
-            Level::Neon => neon::enter(k),
-            _ => k.run::<Scalar>(),
-        }
+    unsafe { entry(level())(k) }
+}
+
+/// The function that runs kernels `K` with the vectors of `level`.
+///
+/// For work that is handed to other threads, or that calls many small kernels: look the level up
+/// once, and keep the entries (a table of them can be a constant).
+///
+/// # Safety of what is returned
+/// The function may be called only on a CPU that has `level`, as [`level()`] and [`available`] say.
+#[inline(always)]
+pub const fn entry<K: Kernel>(level: Level) -> unsafe fn(K) -> K::Out {
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => avx512::enter::<K>,
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => avx2::enter::<K>,
+        #[cfg(target_arch = "aarch64")]
+        Level::Neon => neon::enter::<K>,
+        _ => scalar::enter::<K>,
     }
 }
 

@@ -1,6 +1,6 @@
 //! One lane of plain Rust: the level of last resort, and the one that says what the others must do.
 
-use super::{Isa, Lanes, Level};
+use super::{Isa, Kernel, Lanes, Level};
 
 /// Plain Rust, one lane. Without hardware FMA, [`Lanes::fma`] is slow, but right.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +14,14 @@ impl Isa for Scalar {
         let product = u64::from(a as u32) * u64::from(b as u32);
         ((product >> 32) as i32, product as i32)
     }
+}
+
+/// Runs `k` one lane at a time.
+///
+/// # Safety
+/// None: `unsafe` only to have the type of the other levels' doors.
+pub(super) unsafe fn enter<K: Kernel>(k: K) -> K::Out {
+    k.run::<Scalar>()
 }
 
 macro_rules! scalar_lanes {
