@@ -442,10 +442,10 @@ pub fn parallel_for<F: Fn(usize) + Sync>(n: usize, flops: usize, task: F) {
         if flops >= GRAIN_SPINNING {
             let team = team();
             let asleep = team.sleepers.load(Relaxed) > 0 || team.workers.load(Relaxed) == 0;
-            if !asleep || flops >= GRAIN_SLEEPING {
-                if let Some(_hold) = team.acquire() {
-                    return team.run(n, &task);
-                }
+            if (!asleep || flops >= GRAIN_SLEEPING)
+                && let Some(_hold) = team.acquire()
+            {
+                return team.run(n, &task);
             }
         }
     }
@@ -454,23 +454,24 @@ pub fn parallel_for<F: Fn(usize) + Sync>(n: usize, flops: usize, task: F) {
     }
 }
 
+/// For tests: `set_threads` is global, so tests that call it must not overlap.
+#[cfg(test)]
+pub(crate) fn with_threads<R>(n: usize, f: impl FnOnce() -> R) -> R {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = lock(&ONE_AT_A_TIME);
+    let before = threads();
+    set_threads(n);
+    let result = catch_unwind(AssertUnwindSafe(f));
+    set_threads(before);
+    result.unwrap_or_else(|p| resume_unwind(p))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// Enough work for any grain.
     const BIG: usize = usize::MAX;
-
-    /// `set_threads` is global, so tests that call it must not overlap.
-    fn with_threads<R>(n: usize, f: impl FnOnce() -> R) -> R {
-        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-        let _guard = lock(&ONE_AT_A_TIME);
-        let before = threads();
-        set_threads(n);
-        let result = catch_unwind(AssertUnwindSafe(f));
-        set_threads(before);
-        result.unwrap_or_else(|p| resume_unwind(p))
-    }
 
     fn each_runs_once(n: usize) {
         let counts: Vec<AtomicUsize> = (0..n).map(|_| AtomicUsize::new(0)).collect();

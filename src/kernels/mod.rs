@@ -2,4 +2,5 @@
 
 pub mod conv;
 pub mod copy;
+pub mod gemm;
 pub mod pool;

@@ -228,6 +228,29 @@ impl Lanes<f32> for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn transpose(rows: &mut [__m256]) {
+        let mut t = [_mm256_setzero_ps(); 8];
+        for i in (0..8).step_by(2) {
+            t[i] = _mm256_unpacklo_ps(rows[i], rows[i + 1]);
+            t[i + 1] = _mm256_unpackhi_ps(rows[i], rows[i + 1]);
+        }
+        for c in 0..4 {
+            let half = |g: usize| {
+                let x = _mm256_castps_pd(t[4 * g + c / 2]);
+                let y = _mm256_castps_pd(t[4 * g + 2 + c / 2]);
+                _mm256_castpd_ps(if c % 2 == 0 {
+                    _mm256_unpacklo_pd(x, y)
+                } else {
+                    _mm256_unpackhi_pd(x, y)
+                })
+            };
+            let (top, bottom) = (half(0), half(1));
+            rows[c] = _mm256_permute2f128_ps::<0x20>(top, bottom);
+            rows[4 + c] = _mm256_permute2f128_ps::<0x31>(top, bottom);
+        }
+    }
+
+    #[inline(always)]
     unsafe fn to_int_round(v: __m256) -> __m256i {
         _mm256_cvtps_epi32(v)
     }
@@ -469,6 +492,18 @@ impl Lanes<f64> for Avx2 {
     #[inline(always)]
     unsafe fn narrow(low: __m256d, _high: __m256d) -> __m256d {
         low
+    }
+
+    #[inline(always)]
+    unsafe fn transpose(rows: &mut [__m256d]) {
+        let (a, b) = (rows[0], rows[1]);
+        let (c, d) = (rows[2], rows[3]);
+        let (ab_low, ab_high) = (_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b));
+        let (cd_low, cd_high) = (_mm256_unpacklo_pd(c, d), _mm256_unpackhi_pd(c, d));
+        rows[0] = _mm256_permute2f128_pd::<0x20>(ab_low, cd_low);
+        rows[1] = _mm256_permute2f128_pd::<0x20>(ab_high, cd_high);
+        rows[2] = _mm256_permute2f128_pd::<0x31>(ab_low, cd_low);
+        rows[3] = _mm256_permute2f128_pd::<0x31>(ab_high, cd_high);
     }
 
     #[inline(always)]

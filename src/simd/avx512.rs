@@ -32,6 +32,21 @@ pub(super) unsafe fn enter<K: Kernel>(k: K) -> K::Out {
     k.run::<Avx512>()
 }
 
+/// Transposes the 4 x 4 quarters (128 bits each) of four vectors.
+#[inline(always)]
+unsafe fn transpose_quarters([a, b, c, d]: [__m512d; 4]) -> [__m512d; 4] {
+    let even_ab = _mm512_shuffle_f64x2::<0x88>(a, b);
+    let odd_ab = _mm512_shuffle_f64x2::<0xdd>(a, b);
+    let even_cd = _mm512_shuffle_f64x2::<0x88>(c, d);
+    let odd_cd = _mm512_shuffle_f64x2::<0xdd>(c, d);
+    [
+        _mm512_shuffle_f64x2::<0x88>(even_ab, even_cd),
+        _mm512_shuffle_f64x2::<0x88>(odd_ab, odd_cd),
+        _mm512_shuffle_f64x2::<0xdd>(even_ab, even_cd),
+        _mm512_shuffle_f64x2::<0xdd>(odd_ab, odd_cd),
+    ]
+}
+
 impl Lanes<f32> for Avx512 {
     type V = __m512;
     type M = __mmask16;
@@ -205,6 +220,31 @@ impl Lanes<f32> for Avx512 {
     unsafe fn narrow(low: __m512d, high: __m512d) -> __m512 {
         let low = _mm512_castps256_ps512(_mm512_cvtpd_ps(low));
         _mm512_insertf32x8::<1>(low, _mm512_cvtpd_ps(high))
+    }
+
+    #[inline(always)]
+    unsafe fn transpose(rows: &mut [__m512]) {
+        // Within blocks of 4 x 4 first, whose rows lie in the 128-bit quarters, then the quarters.
+        let mut t = [_mm512_setzero_ps(); 16];
+        for i in (0..16).step_by(2) {
+            t[i] = _mm512_unpacklo_ps(rows[i], rows[i + 1]);
+            t[i + 1] = _mm512_unpackhi_ps(rows[i], rows[i + 1]);
+        }
+        for c in 0..4 {
+            let quarter = |g: usize| {
+                let x = _mm512_castps_pd(t[4 * g + c / 2]);
+                let y = _mm512_castps_pd(t[4 * g + 2 + c / 2]);
+                if c % 2 == 0 {
+                    _mm512_unpacklo_pd(x, y)
+                } else {
+                    _mm512_unpackhi_pd(x, y)
+                }
+            };
+            let out = transpose_quarters([quarter(0), quarter(1), quarter(2), quarter(3)]);
+            for (l, v) in out.into_iter().enumerate() {
+                rows[4 * l + c] = _mm512_castpd_ps(v);
+            }
+        }
     }
 
     #[inline(always)]
@@ -433,6 +473,21 @@ impl Lanes<f64> for Avx512 {
     #[inline(always)]
     unsafe fn narrow(low: __m512d, _high: __m512d) -> __m512d {
         low
+    }
+
+    #[inline(always)]
+    unsafe fn transpose(rows: &mut [__m512d]) {
+        let mut low = [_mm512_setzero_pd(); 4];
+        let mut high = low;
+        for i in 0..4 {
+            low[i] = _mm512_unpacklo_pd(rows[2 * i], rows[2 * i + 1]);
+            high[i] = _mm512_unpackhi_pd(rows[2 * i], rows[2 * i + 1]);
+        }
+        let (low, high) = (transpose_quarters(low), transpose_quarters(high));
+        for l in 0..4 {
+            rows[2 * l] = low[l];
+            rows[2 * l + 1] = high[l];
+        }
     }
 
     #[inline(always)]

@@ -225,6 +225,19 @@ pub trait Lanes<T>: Copy + Send + Sync + 'static {
     /// The inverse of [`Lanes::widen`], each lane rounded once.
     unsafe fn narrow(low: WideV<T, Self>, high: WideV<T, Self>) -> Self::V;
 
+    /// Transposes the square of `N` vectors in `rows`.
+    #[inline(always)]
+    unsafe fn transpose(rows: &mut [Self::V]) {
+        debug_assert_eq!(rows.len(), Self::N);
+        // SAFETY: a vector is `N` elements, so `rows` is `N * N` of them.
+        let p = rows.as_mut_ptr().cast::<T>();
+        for i in 0..Self::N {
+            for j in 0..i {
+                p.add(i * Self::N + j).swap(p.add(j * Self::N + i));
+            }
+        }
+    }
+
     /// Nearest integers, ties to even, of `|v| < 2^31` (`f32`) or `|v| < 2^51` (`f64`);
     /// unspecified beyond and for NaN.
     unsafe fn to_int_round(v: Self::V) -> Self::I;

@@ -1,0 +1,172 @@
+//! Packing: copies a block of an operand into the order in which the micro-kernels read it.
+//!
+//! A packed panel holds `count` lines (columns of B, rows of A) interleaved: for each k the elements
+//! of all lines side by side, `width` of them, zeros after the last line.
+
+use crate::simd::{Float, Isa, Kernel, Lanes, Level, entry};
+
+/// `dst[p * width + j] = src[p * step + j * line]` for `p < k`, `j < count`; 0 for the other `j < width`.
+#[derive(Clone, Copy)]
+pub(super) struct Pack<T> {
+    pub k: usize,
+    pub count: usize,
+    pub width: usize,
+    pub src: *const T,
+    /// Distance between elements of a line (along k).
+    pub step: isize,
+    /// Distance between lines.
+    pub line: isize,
+    pub dst: *mut T,
+}
+
+impl<T: Float> Pack<T> {
+    /// Packs.
+    ///
+    /// # Safety
+    /// `src` can be read at the places above, `dst` can be written in `k * width` places, and the
+    /// CPU has `level`.
+    pub unsafe fn run(self, level: Level) {
+        entry::<Self>(level)(self)
+    }
+}
+
+impl<T: Float> Kernel for Pack<T> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<I: Isa>(self) {
+        if self.line == 1 {
+            copy::<T, T::Simd<I>>(&self)
+        } else if self.step == 1 && <T::Simd<I> as Lanes<T>>::N > 1 {
+            transpose::<T, T::Simd<I>>(&self)
+        } else {
+            gather(&self)
+        }
+    }
+}
+
+/// Lines lie side by side: rows are copied.
+#[inline(always)]
+unsafe fn copy<T: Float, L: Lanes<T>>(p: &Pack<T>) {
+    let (mut src, mut dst) = (p.src, p.dst);
+    for _ in 0..p.k {
+        let mut j = 0;
+        while j + L::N <= p.count {
+            L::store(dst.add(j), L::load(src.add(j)));
+            j += L::N;
+        }
+        while j < p.width {
+            let v = L::load_partial(src.wrapping_add(j), p.count.saturating_sub(j));
+            L::store_partial(dst.add(j), v, p.width - j);
+            j += L::N;
+        }
+        src = src.wrapping_offset(p.step);
+        dst = dst.add(p.width);
+    }
+}
+
+/// The elements of a line lie side by side: squares of vectors are transposed.
+#[inline(always)]
+unsafe fn transpose<T: Float, L: Lanes<T>>(p: &Pack<T>) {
+    const MAX: usize = 16;
+    debug_assert!(L::N <= MAX);
+    let mut at = 0;
+    while at < p.k {
+        let steps = L::N.min(p.k - at);
+        let mut j = 0;
+        while j < p.width {
+            let mut square = [L::zero(); MAX];
+            let lines = L::N.min(p.count.saturating_sub(j));
+            if lines == L::N && steps == L::N {
+                for (l, v) in square[..L::N].iter_mut().enumerate() {
+                    *v = L::load(p.src.offset((j + l) as isize * p.line).add(at));
+                }
+            } else {
+                for (l, v) in square[..lines].iter_mut().enumerate() {
+                    *v = L::load_partial(p.src.offset((j + l) as isize * p.line).add(at), steps);
+                }
+            }
+            L::transpose(&mut square[..L::N]);
+            let mut dst = p.dst.add(at * p.width + j);
+            for &v in &square[..steps] {
+                L::store_partial(dst, v, p.width - j);
+                dst = dst.wrapping_add(p.width);
+            }
+            j += L::N;
+        }
+        at += L::N;
+    }
+}
+
+/// Any strides, one element at a time.
+unsafe fn gather<T: Float>(p: &Pack<T>) {
+    for at in 0..p.k {
+        let (src, dst) = (p.src.offset(at as isize * p.step), p.dst.add(at * p.width));
+        for j in 0..p.count {
+            *dst.add(j) = *src.offset(j as isize * p.line);
+        }
+        for j in p.count..p.width {
+            *dst.add(j) = T::ZERO;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::available;
+
+    /// All strides, sizes around every vector edge, every level.
+    fn check<T: Float>() {
+        for level in available() {
+            for (k, count) in [
+                (1, 1),
+                (3, 12),
+                (16, 16),
+                (17, 15),
+                (33, 64),
+                (40, 49),
+                (8, 31),
+                (0, 5),
+            ] {
+                let width = usize::div_ceil(count, 4) * 4;
+                for (step, line) in [(1, k + 3), (count + 2, 1), (2, 2 * k + 5), (1, 1)] {
+                    let len = k * step + count * line + 1;
+                    let src: Vec<T> = (0..len).map(|i| T::from_f64(i as f64 + 1.0)).collect();
+                    let mut dst = vec![T::NAN; k * width + 1];
+                    let pack = Pack {
+                        k,
+                        count,
+                        width,
+                        src: src.as_ptr(),
+                        step: step as isize,
+                        line: line as isize,
+                        dst: dst.as_mut_ptr(),
+                    };
+                    // SAFETY: `src` reaches (k - 1) * step + (count - 1) * line; `dst` k * width.
+                    unsafe { pack.run(level) };
+                    for p in 0..k {
+                        for j in 0..width {
+                            let want = if j < count {
+                                src[p * step + j * line]
+                            } else {
+                                T::ZERO
+                            };
+                            assert_eq!(
+                                dst[p * width + j],
+                                want,
+                                "{level:?} {k}x{count} {step} {line}"
+                            );
+                        }
+                    }
+                    assert!(dst[k * width] != dst[k * width], "wrote beyond the end");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn interleaves_lines() {
+        check::<f32>();
+        check::<f64>();
+    }
+}
