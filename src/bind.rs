@@ -186,7 +186,7 @@ fn run_reduce(
         x.clone()
     };
     let strides = plan.order(&x.array().expect("concrete").strides);
-    let body = plan.build(reduce, x.dtype(), strides);
+    let (body, _) = plan.build(reduce, x.dtype(), strides);
     let mut out = arrays[0].buffer.writer(outs[0].dtype, &outs[0].shape);
     vm_run::run(&body, &[x.view()?], std::slice::from_mut(&mut out));
     Ok(arrays)
@@ -281,7 +281,7 @@ impl ReducePlan {
     }
 
     /// The loop that reads an operand with these (ordered) strides.
-    pub fn build(&self, reduce: ReduceOp, dtype: DType, strides: Strides) -> Loop {
+    pub fn build(&self, reduce: ReduceOp, dtype: DType, strides: Strides) -> (Loop, Program) {
         let mut b = Builder::new(&[Ty::of(dtype)]);
         let x = b.load(0);
         let out = if self.columns > 0 {
@@ -290,16 +290,18 @@ impl ReducePlan {
             (b.reduce(reduce, x), OutKind::Row)
         };
         let program = b.finish(&[out]);
-        Loop::new(
+        let out = Operand {
+            dtype,
+            strides: self.out.clone(),
+        };
+        let body = Loop::new(
             &program,
             &self.dims,
             &[Operand { dtype, strides }],
-            &[Operand {
-                dtype,
-                strides: self.out.clone(),
-            }],
+            &[out],
             self.columns,
-        )
+        );
+        (body, program)
     }
 }
 

@@ -294,6 +294,11 @@ impl Tensor {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
+    /// Is this the only handle of the tensor?
+    pub(crate) fn is_sole_handle(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
+
     /// The value as a strided view, or an error inside a trace.
     pub fn view(&self) -> Result<View<'_>> {
         match &self.0.array {

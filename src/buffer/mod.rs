@@ -108,6 +108,15 @@ impl Buffer {
         unsafe { ViewMut::new(self.ptr(), dtype, shape) }
     }
 
+    /// Copies the elements of a contiguous view to the byte `offset`; only while nobody reads there.
+    pub(crate) fn write_at(&self, offset: usize, src: &View) {
+        let bytes = src.size() * src.dtype().size();
+        assert!(!self.is_foreign() && offset + bytes <= self.len, "write outside a buffer");
+        assert!(crate::aval::is_contiguous(src.shape(), src.strides()));
+        // SAFETY: inside the block; the caller answers for exclusive use of the range.
+        unsafe { std::ptr::copy_nonoverlapping(src.ptr(), self.ptr().add(offset), bytes) };
+    }
+
     /// Is the memory somebody else's (and so never written in place)?
     pub fn is_foreign(&self) -> bool {
         self.owner.is_some()

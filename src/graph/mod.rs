@@ -1,0 +1,60 @@
+//! The compiler: a traced step becomes one graph, the graph a flat list of steps over one arena.
+//!
+//! - [`ir`]: the graph, captured from traced tensors;
+//! - [`simplify`]: equal nodes are merged, constants spread;
+//! - [`fuse`]: elementwise and row-wise nodes become clusters, each one loop;
+//! - [`plan`]: order, storage, arena offsets, state updates in place;
+//! - [`exec`]: runs the plan, without allocating;
+//! - [`state`]: cells that hold variables between steps;
+//! - [`dump`]: the graph and the plan as text.
+
+mod arena;
+pub mod dump;
+pub mod exec;
+pub mod fuse;
+pub mod ir;
+pub mod plan;
+pub mod simplify;
+pub mod state;
+
+pub use exec::Plan;
+pub use state::Cell;
+
+use crate::error::Result;
+use crate::tensor::Tensor;
+use std::sync::Arc;
+
+/// What a traced function reads and makes.
+pub struct Signature<'a> {
+    /// Placeholders for the arguments of each call.
+    pub inputs: &'a [Tensor],
+    /// Cells read by the function, with the placeholders that stand for them.
+    pub states: &'a [(Arc<Cell>, Tensor)],
+    /// The results.
+    pub outputs: &'a [Tensor],
+    /// Cells written by the function, with their new values.
+    pub updates: &'a [(Arc<Cell>, Tensor)],
+}
+
+/// Compiles a traced function.
+///
+/// ```
+/// use rustdl::{graph, tensor::Tensor, aval::DType};
+/// let x = Tensor::placeholder(&[3], DType::F32)?;
+/// let y = x.exp()?.add(&x)?;
+/// let plan = graph::compile(&[x], &[y])?;
+/// let out = plan.run(&[Tensor::from_slice(&[0.0f32, 1.0, 2.0], &[3])?])?;
+/// assert_eq!(out[0].to_vec::<f32>()?[0], 1.0);
+/// # Ok::<(), rustdl::error::Error>(())
+/// ```
+pub fn compile(inputs: &[Tensor], outputs: &[Tensor]) -> Result<Plan> {
+    compile_step(&Signature { inputs, states: &[], outputs, updates: &[] })
+}
+
+/// Compiles a traced function that reads and writes cells.
+pub fn compile_step(signature: &Signature) -> Result<Plan> {
+    let graph = ir::Graph::capture(signature)?;
+    let graph = simplify::simplify(graph);
+    let clusters = fuse::fuse(&graph);
+    plan::build(graph, clusters, signature)
+}

@@ -1,0 +1,59 @@
+//! Merges equal nodes. Dead nodes never enter a graph: it is captured from its results.
+
+use super::ir::{Graph, Node, Source, ValueId};
+use crate::op::Kind;
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// The same graph without nodes that compute again what another one computes.
+pub fn simplify(graph: Graph) -> Graph {
+    let mut renamed: Vec<ValueId> = (0..graph.values.len()).collect();
+    let mut known: HashMap<u64, Vec<usize>> = HashMap::new();
+    let mut out = Graph { values: graph.values, ..Graph::default() };
+    for node in graph.nodes {
+        let node = Node { ins: node.ins.iter().map(|&v| renamed[v]).collect(), ..node };
+        let index = out.nodes.len();
+        if node.op.is_pure() {
+            let candidates = known.entry(digest(&node)).or_default();
+            if let Some(&twin) = candidates.iter().find(|&&i| equal(&out, &out.nodes[i], &node)) {
+                for (&mine, &theirs) in node.outs.iter().zip(&out.nodes[twin].outs) {
+                    renamed[mine] = theirs;
+                }
+                continue;
+            }
+            candidates.push(index);
+        }
+        for (i, &v) in node.outs.iter().enumerate() {
+            out.values[v].source = Source::Node(index, i);
+        }
+        out.nodes.push(node);
+    }
+    out.outputs = graph.outputs.iter().map(|&v| renamed[v]).collect();
+    out.updates = graph.updates.iter().map(|&v| renamed[v]).collect();
+    out
+}
+
+/// A hash of what a node computes.
+fn digest(node: &Node) -> u64 {
+    let mut h = DefaultHasher::new();
+    node.ins.hash(&mut h);
+    match node.op.kind() {
+        Kind::Map(program) => program.hash(&mut h),
+        // The debug text of an op holds all its parameters.
+        _ => format!("{:?}", node.op).hash(&mut h),
+    }
+    h.finish()
+}
+
+fn equal(graph: &Graph, a: &Node, b: &Node) -> bool {
+    if a.ins != b.ins || a.outs.len() != b.outs.len() {
+        return false;
+    }
+    let same_outs = a.outs.iter().zip(&b.outs).all(|(&x, &y)| graph.values[x].aval == graph.values[y].aval);
+    same_outs
+        && match (a.op.kind(), b.op.kind()) {
+            (Kind::Map(p), Kind::Map(q)) => p == q,
+            (Kind::Map(_), _) | (_, Kind::Map(_)) => false,
+            _ => format!("{:?}", a.op) == format!("{:?}", b.op),
+        }
+}
