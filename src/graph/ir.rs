@@ -61,19 +61,30 @@ pub struct Graph {
 impl Graph {
     /// Everything from which the signature's outputs and updates are computed.
     pub fn capture(signature: &Signature) -> Result<Graph> {
-        let mut capture = Capture { graph: Graph::default(), values: HashMap::new(), constants: HashMap::new() };
+        let mut capture = Capture {
+            graph: Graph::default(),
+            values: HashMap::new(),
+            constants: HashMap::new(),
+        };
         for (i, t) in signature.inputs.iter().enumerate() {
             capture.placeholder(t, Source::Input(i))?;
         }
         for (i, (_, t)) in signature.states.iter().enumerate() {
             capture.placeholder(t, Source::State(i))?;
         }
-        let targets: Vec<Tensor> =
-            signature.outputs.iter().chain(signature.updates.iter().map(|u| &u.1)).cloned().collect();
+        let targets: Vec<Tensor> = signature
+            .outputs
+            .iter()
+            .chain(signature.updates.iter().map(|u| &u.1))
+            .cloned()
+            .collect();
         for node in capture.reachable(&targets) {
             capture.node(&node)?;
         }
-        let found: Vec<ValueId> = targets.iter().map(|t| capture.value(t)).collect::<Result<_>>()?;
+        let found: Vec<ValueId> = targets
+            .iter()
+            .map(|t| capture.value(t))
+            .collect::<Result<_>>()?;
         let (outputs, updates) = found.split_at(signature.outputs.len());
         capture.graph.outputs = outputs.to_vec();
         capture.graph.updates = updates.to_vec();
@@ -102,13 +113,19 @@ struct Capture {
 
 impl Capture {
     fn add(&mut self, aval: &Aval, source: Source) -> ValueId {
-        self.graph.values.push(Value { aval: aval.clone(), source });
+        self.graph.values.push(Value {
+            aval: aval.clone(),
+            source,
+        });
         self.graph.values.len() - 1
     }
 
     fn placeholder(&mut self, t: &Tensor, source: Source) -> Result<()> {
         let Some(key) = t.key().filter(|_| t.is_traced()) else {
-            return Err(Error::argument("compile", "inputs and states must be placeholders"));
+            return Err(Error::argument(
+                "compile",
+                "inputs and states must be placeholders",
+            ));
         };
         let id = self.add(t.aval(), source);
         self.values.insert(key, id);
@@ -119,7 +136,13 @@ impl Capture {
     fn reachable(&self, targets: &[Tensor]) -> Vec<Arc<Traced>> {
         let mut seen = std::collections::HashSet::new();
         let mut found = Vec::new();
-        let traced = |t: &Tensor| if t.is_traced() { t.node().map(|n| n.0.clone()) } else { None };
+        let traced = |t: &Tensor| {
+            if t.is_traced() {
+                t.node().map(|n| n.0.clone())
+            } else {
+                None
+            }
+        };
         let mut stack: Vec<Arc<Traced>> = targets.iter().filter_map(traced).collect();
         while let Some(node) = stack.pop() {
             if self.values.contains_key(&(node.id, 0)) || !seen.insert(node.id) {
@@ -148,7 +171,11 @@ impl Capture {
             self.values.insert((traced.id, 0), id);
             return Ok(());
         }
-        let ins: SmallVec<[ValueId; 3]> = traced.inputs.iter().map(|t| self.value(t)).collect::<Result<_>>()?;
+        let ins: SmallVec<[ValueId; 3]> = traced
+            .inputs
+            .iter()
+            .map(|t| self.value(t))
+            .collect::<Result<_>>()?;
         let index = self.graph.nodes.len();
         let mut outs = SmallVec::new();
         for (i, o) in traced.outputs.iter().enumerate() {
@@ -156,7 +183,11 @@ impl Capture {
             self.values.insert((traced.id, i), id);
             outs.push(id);
         }
-        self.graph.nodes.push(Node { op: traced.op.clone(), ins, outs });
+        self.graph.nodes.push(Node {
+            op: traced.op.clone(),
+            ins,
+            outs,
+        });
         Ok(())
     }
 
@@ -175,7 +206,12 @@ impl Capture {
             self.constants.insert(key, id);
             return Ok(id);
         }
-        let key = t.key().ok_or_else(|| Error::internal("compile", "a traced tensor without a node"))?;
-        self.values.get(&key).copied().ok_or_else(|| Error::internal("compile", "a traced tensor was not captured"))
+        let key = t
+            .key()
+            .ok_or_else(|| Error::internal("compile", "a traced tensor without a node"))?;
+        self.values
+            .get(&key)
+            .copied()
+            .ok_or_else(|| Error::internal("compile", "a traced tensor was not captured"))
     }
 }

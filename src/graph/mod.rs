@@ -48,7 +48,12 @@ pub struct Signature<'a> {
 /// # Ok::<(), rustdl::error::Error>(())
 /// ```
 pub fn compile(inputs: &[Tensor], outputs: &[Tensor]) -> Result<Plan> {
-    compile_step(&Signature { inputs, states: &[], outputs, updates: &[] })
+    compile_step(&Signature {
+        inputs,
+        states: &[],
+        outputs,
+        updates: &[],
+    })
 }
 
 /// Compiles a traced function that reads and writes cells.

@@ -1,13 +1,15 @@
 //! From units to steps: every value gets a place, every step its operands, states are updated in
 //! place where that is safe.
 
+use super::Signature;
 use super::arena::{self, Block};
 use super::exec::{Body, Operand, Plan, Root, Step};
 use super::fuse::{Cluster, Unit};
 use super::ir::{Graph, Source, ValueId};
 use super::state::Cell;
-use super::Signature;
-use crate::aval::{Aval, DType, Shape, Strides, broadcast_strides, contiguous_strides, is_contiguous};
+use crate::aval::{
+    Aval, DType, Shape, Strides, broadcast_strides, contiguous_strides, is_contiguous,
+};
 use crate::bind::ReducePlan;
 use crate::error::{Error, Result};
 use crate::expr::{self, Builder, Id, Loop, OutKind, Scalar, Ty};
@@ -68,12 +70,20 @@ impl Planner<'_> {
                     self.constants.push(t.clone());
                     let strides = t.array().map(|a| a.strides.clone()).unwrap_or_default();
                     let root = Root::Constant(self.constants.len() - 1);
-                    self.places[v] = Some(Place { root, offset: 0, strides });
+                    self.places[v] = Some(Place {
+                        root,
+                        offset: 0,
+                        strides,
+                    });
                     continue;
                 }
                 Source::Node(..) => continue,
             };
-            self.places[v] = Some(Place { root, offset: 0, strides: contiguous_strides(&value.aval.shape) });
+            self.places[v] = Some(Place {
+                root,
+                offset: 0,
+                strides: contiguous_strides(&value.aval.shape),
+            });
         }
     }
 
@@ -81,7 +91,10 @@ impl Planner<'_> {
     fn keep_old_states(&mut self, signature: &Signature) {
         for &v in &self.graph.outputs {
             if let Source::State(s) = self.graph.values[v].source
-                && signature.updates.iter().any(|u| Arc::ptr_eq(&u.0, &self.cells[s]))
+                && signature
+                    .updates
+                    .iter()
+                    .any(|u| Arc::ptr_eq(&u.0, &self.cells[s]))
             {
                 let place = self.places[v].clone().expect("sources are placed");
                 let copy = self.copy(&self.graph.values[v].aval.clone(), &place);
@@ -95,14 +108,24 @@ impl Planner<'_> {
     }
 
     fn place(&self, v: ValueId) -> Place {
-        self.places[v].clone().expect("units run after those that they read")
+        self.places[v]
+            .clone()
+            .expect("units run after those that they read")
     }
 
     /// A new block in the arena, written by the step to come.
     fn allocate(&mut self, aval: &Aval) -> Place {
         let step = self.steps.len();
-        self.blocks.push(Block { bytes: aval.bytes(), first: step, last: step });
-        Place { root: Root::Arena(self.blocks.len() - 1), offset: 0, strides: contiguous_strides(&aval.shape) }
+        self.blocks.push(Block {
+            bytes: aval.bytes(),
+            first: step,
+            last: step,
+        });
+        Place {
+            root: Root::Arena(self.blocks.len() - 1),
+            offset: 0,
+            strides: contiguous_strides(&aval.shape),
+        }
     }
 
     fn operand(&mut self, aval: &Aval, place: &Place) -> Operand {
@@ -129,14 +152,32 @@ impl Planner<'_> {
         let b = Builder::new(&[Ty::of(aval.dtype)]);
         let program = b.finish(&[(0, OutKind::Full)]);
         let (dims, from_strides, to_strides) = match aval.shape.is_empty() {
-            true => (Shape::from_elem(1, 1), Strides::from_elem(1, 1), Strides::from_elem(1, 1)),
+            true => (
+                Shape::from_elem(1, 1),
+                Strides::from_elem(1, 1),
+                Strides::from_elem(1, 1),
+            ),
             false => (aval.shape.clone(), from.strides.clone(), to.strides.clone()),
         };
-        let layout = |strides: Strides| expr::Operand { dtype: aval.dtype, strides };
-        let body = Loop::new(&program, &dims, &[layout(from_strides)], &[layout(to_strides)], 0);
+        let layout = |strides: Strides| expr::Operand {
+            dtype: aval.dtype,
+            strides,
+        };
+        let body = Loop::new(
+            &program,
+            &dims,
+            &[layout(from_strides)],
+            &[layout(to_strides)],
+            0,
+        );
         let ins = vec![self.operand(aval, from)];
         let outs = vec![self.operand(aval, to)];
-        self.steps.push(Step { name: "copy", body: Body::Loop(body, program), ins, outs });
+        self.steps.push(Step {
+            name: "copy",
+            body: Body::Loop(body, program),
+            ins,
+            outs,
+        });
     }
 
     fn contiguous(&mut self, v: ValueId) -> Place {
@@ -164,32 +205,48 @@ impl Planner<'_> {
                     Some(l) => l,
                     None => {
                         place = self.contiguous(x);
-                        node.op
-                            .view(&aval, &place.strides)
-                            .ok_or_else(|| Error::internal(node.op.name(), "a view of a contiguous array failed"))?
+                        node.op.view(&aval, &place.strides).ok_or_else(|| {
+                            Error::internal(node.op.name(), "a view of a contiguous array failed")
+                        })?
                     }
                 };
-                self.places[out] =
-                    Some(Place { root: place.root, offset: place.offset + layout.offset, strides: layout.strides });
+                self.places[out] = Some(Place {
+                    root: place.root,
+                    offset: place.offset + layout.offset,
+                    strides: layout.strides,
+                });
             }
             Kind::Reduce(op, axes) => {
                 let (x, out) = (node.ins[0], node.outs[0]);
                 let aval = self.aval(x).clone();
                 let plan = ReducePlan::new(&aval.shape, axes);
-                let place = if plan.merges_rows { self.contiguous(x) } else { self.place(x) };
+                let place = if plan.merges_rows {
+                    self.contiguous(x)
+                } else {
+                    self.place(x)
+                };
                 let (body, program) = plan.build(op, aval.dtype, plan.order(&place.strides));
                 let out_aval = self.aval(out).clone();
                 let result = self.allocate(&out_aval);
                 let ins = vec![self.operand(&aval, &place)];
                 let outs = vec![self.operand(&out_aval, &result)];
-                self.steps.push(Step { name: node.op.name(), body: Body::Loop(body, program), ins, outs });
+                self.steps.push(Step {
+                    name: node.op.name(),
+                    body: Body::Loop(body, program),
+                    ins,
+                    outs,
+                });
                 self.places[out] = Some(result);
             }
             Kind::Leaf => return Err(Error::internal("compile", "a leaf inside a graph")),
             Kind::Map(_) | Kind::Opaque => {
                 let mut ins = Vec::new();
                 for (i, &v) in node.ins.iter().enumerate() {
-                    let place = if node.op.takes_strided(i) { self.place(v) } else { self.contiguous(v) };
+                    let place = if node.op.takes_strided(i) {
+                        self.place(v)
+                    } else {
+                        self.contiguous(v)
+                    };
                     let aval = self.aval(v).clone();
                     ins.push((aval, place));
                 }
@@ -201,7 +258,12 @@ impl Planner<'_> {
                     outs.push(self.operand(&aval, &place));
                     self.places[v] = Some(place);
                 }
-                self.steps.push(Step { name: node.op.name(), body: Body::Kernel(node.op.clone()), ins, outs });
+                self.steps.push(Step {
+                    name: node.op.name(),
+                    body: Body::Kernel(node.op.clone()),
+                    ins,
+                    outs,
+                });
             }
         }
         Ok(())
@@ -221,7 +283,12 @@ impl Planner<'_> {
         if dims.is_empty() {
             dims.push(1);
         }
-        let mut made = Lowering { builder: Builder::new(&[]), ids: HashMap::new(), ins: Vec::new(), layouts: Vec::new() };
+        let mut made = Lowering {
+            builder: Builder::new(&[]),
+            ids: HashMap::new(),
+            ins: Vec::new(),
+            layouts: Vec::new(),
+        };
         let mut columns: HashMap<ValueId, crate::expr::ReduceOp> = HashMap::new();
         for &n in &cluster.nodes {
             let node = self.graph.nodes[n].clone();
@@ -241,7 +308,11 @@ impl Planner<'_> {
                 Kind::Reduce(op, axes) => {
                     let shape = &self.aval(node.ins[0]).shape;
                     let trailing = shape[axes[axes.len() - 1] + 1..].iter().all(|&n| n == 1);
-                    let id = if trailing { made.builder.reduce(op, operands[0]) } else { operands[0] };
+                    let id = if trailing {
+                        made.builder.reduce(op, operands[0])
+                    } else {
+                        operands[0]
+                    };
                     if !trailing {
                         columns.insert(node.outs[0], op);
                     }
@@ -255,7 +326,14 @@ impl Planner<'_> {
     }
 
     /// An operand from outside the cluster: a constant where it is uniform, else a load.
-    fn external(&mut self, v: ValueId, cluster: &Cluster, dims: &[usize], merged: bool, made: &mut Lowering) -> Id {
+    fn external(
+        &mut self,
+        v: ValueId,
+        cluster: &Cluster,
+        dims: &[usize],
+        merged: bool,
+        made: &mut Lowering,
+    ) -> Id {
         let aval = self.aval(v).clone();
         let ty = Ty::of(aval.dtype);
         if let Source::Constant(t) = &self.graph.values[v].source
@@ -284,11 +362,20 @@ impl Planner<'_> {
         let id = made.builder.operand(ty);
         made.ids.insert(v, id);
         made.ins.push((aval.clone(), place));
-        made.layouts.push(expr::Operand { dtype: aval.dtype, strides });
+        made.layouts.push(expr::Operand {
+            dtype: aval.dtype,
+            strides,
+        });
         id
     }
 
-    fn emit(&mut self, cluster: &Cluster, dims: &Shape, made: Lowering, columns: &HashMap<ValueId, crate::expr::ReduceOp>) {
+    fn emit(
+        &mut self,
+        cluster: &Cluster,
+        dims: &Shape,
+        made: Lowering,
+        columns: &HashMap<ValueId, crate::expr::ReduceOp>,
+    ) {
         let axes = cluster.row_axes.unwrap_or(0);
         let merged = axes > 1;
         let mut outs: Vec<(Id, OutKind)> = Vec::new();
@@ -315,17 +402,33 @@ impl Planner<'_> {
                 _ => broadcast_strides(&aval.shape, &place.strides, dims),
             };
             outs.push((made.ids[&v], kind));
-            layouts.push(expr::Operand { dtype: aval.dtype, strides });
+            layouts.push(expr::Operand {
+                dtype: aval.dtype,
+                strides,
+            });
             places.push((aval.clone(), place.clone()));
             self.places[v] = Some(place);
         }
         let program = made.builder.finish(&outs);
-        let col_dims = if columns.is_empty() { 0 } else { dims.len() - 1 };
+        let col_dims = if columns.is_empty() {
+            0
+        } else {
+            dims.len() - 1
+        };
         let body = Loop::new(&program, dims, &made.layouts, &layouts, col_dims);
         let ins = made.ins.iter().map(|(a, p)| self.operand(a, p)).collect();
         let outs = places.iter().map(|(a, p)| self.operand(a, p)).collect();
-        let name = if cluster.nodes.len() == 1 { self.graph.nodes[cluster.nodes[0]].op.name() } else { "fused" };
-        self.steps.push(Step { name, body: Body::Loop(body, program), ins, outs });
+        let name = if cluster.nodes.len() == 1 {
+            self.graph.nodes[cluster.nodes[0]].op.name()
+        } else {
+            "fused"
+        };
+        self.steps.push(Step {
+            name,
+            body: Body::Loop(body, program),
+            ins,
+            outs,
+        });
     }
 
     /// New values of cells: written in place by the step that makes them where nobody reads the old
@@ -346,7 +449,10 @@ impl Planner<'_> {
             if held != *self.aval(v) {
                 return Err(Error::shape(
                     "assign",
-                    format!("a value {:?} cannot be assigned to a variable {held:?}", self.aval(v)),
+                    format!(
+                        "a value {:?} cannot be assigned to a variable {held:?}",
+                        self.aval(v)
+                    ),
                 ));
             }
             if matches!(self.graph.values[v].source, Source::State(own) if own == s) {
@@ -372,7 +478,11 @@ impl Planner<'_> {
             staged.push((s, aval, place));
         }
         for (s, aval, place) in staged {
-            let to = Place { root: Root::State(s), offset: 0, strides: contiguous_strides(&aval.shape) };
+            let to = Place {
+                root: Root::State(s),
+                offset: 0,
+                strides: contiguous_strides(&aval.shape),
+            };
             self.copy_to(&aval, &place, &to);
         }
         Ok(())
@@ -380,7 +490,9 @@ impl Planner<'_> {
 
     fn can_write_in_place(&self, place: &Place, v: ValueId, s: usize) -> bool {
         let aval = self.aval(v);
-        let Root::Arena(block) = place.root else { return false };
+        let Root::Arena(block) = place.root else {
+            return false;
+        };
         if place.offset != 0
             || !is_contiguous(&aval.shape, &place.strides)
             || self.blocks[block].bytes != aval.bytes()
@@ -396,7 +508,9 @@ impl Planner<'_> {
                 _ if writes => false,
                 std::cmp::Ordering::Less => true,
                 std::cmp::Ordering::Greater => reads().next().is_none(),
-                std::cmp::Ordering::Equal => step.is_elementwise() && reads().all(|o| o.bytes == 0 && o.covers(aval)),
+                std::cmp::Ordering::Equal => {
+                    step.is_elementwise() && reads().all(|o| o.bytes == 0 && o.covers(aval))
+                }
             }
         })
     }
@@ -409,7 +523,12 @@ impl Planner<'_> {
                 }
             }
         }
-        for place in self.places.iter_mut().flatten().chain(self.copies.values_mut()) {
+        for place in self
+            .places
+            .iter_mut()
+            .flatten()
+            .chain(self.copies.values_mut())
+        {
             if place.root == from {
                 place.root = to;
             }
@@ -420,18 +539,31 @@ impl Planner<'_> {
         let mut results = Vec::new();
         for &v in &self.graph.outputs {
             let place = match self.copies.get(&v) {
-                Some(copy) if matches!(self.graph.values[v].source, Source::State(_)) => copy.clone(),
+                Some(copy) if matches!(self.graph.values[v].source, Source::State(_)) => {
+                    copy.clone()
+                }
                 _ => self.place(v),
             };
             let aval = self.aval(v).clone();
+            let place = match place.root {
+                // Arguments are gone after the call.
+                Root::Input(_) => self.copy(&aval, &place),
+                _ => place,
+            };
             results.push(self.operand(&aval, &place));
         }
         let (offsets, size) = arena::assign(&self.blocks);
         let dump = super::dump::text(self.graph, units);
         let inputs = signature.inputs.iter().map(|t| t.aval().clone()).collect();
         let updated = signature.updates.iter().map(|u| u.0.clone()).collect();
-        let constants = self.constants.iter().map(|t| t.array().expect("constants are concrete").clone()).collect();
-        Plan::new(inputs, self.cells, updated, constants, self.steps, results, &offsets, size, dump)
+        let constants = self
+            .constants
+            .iter()
+            .map(|t| t.array().expect("constants are concrete").clone())
+            .collect();
+        Plan::new(
+            inputs, self.cells, updated, constants, self.steps, results, &offsets, size, dump,
+        )
     }
 }
 
@@ -447,7 +579,14 @@ struct Lowering {
 fn uniform(t: &Tensor) -> Option<f64> {
     let array = t.array()?;
     let exact = t.dtype() != DType::I64 && t.dtype() != DType::U64;
-    if exact && t.size() > 0 && array.strides.iter().zip(t.shape()).all(|(&s, &n)| s == 0 || n == 1) {
+    if exact
+        && t.size() > 0
+        && array
+            .strides
+            .iter()
+            .zip(t.shape())
+            .all(|(&s, &n)| s == 0 || n == 1)
+    {
         let zero: Shape = t.shape().iter().map(|_| 0).collect();
         return t.view().ok().map(|view| view.at(&zero));
     }

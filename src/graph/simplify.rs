@@ -9,13 +9,22 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 pub fn simplify(graph: Graph) -> Graph {
     let mut renamed: Vec<ValueId> = (0..graph.values.len()).collect();
     let mut known: HashMap<u64, Vec<usize>> = HashMap::new();
-    let mut out = Graph { values: graph.values, ..Graph::default() };
+    let mut out = Graph {
+        values: graph.values,
+        ..Graph::default()
+    };
     for node in graph.nodes {
-        let node = Node { ins: node.ins.iter().map(|&v| renamed[v]).collect(), ..node };
+        let node = Node {
+            ins: node.ins.iter().map(|&v| renamed[v]).collect(),
+            ..node
+        };
         let index = out.nodes.len();
         if node.op.is_pure() {
             let candidates = known.entry(digest(&node)).or_default();
-            if let Some(&twin) = candidates.iter().find(|&&i| equal(&out, &out.nodes[i], &node)) {
+            if let Some(&twin) = candidates
+                .iter()
+                .find(|&&i| equal(&out, &out.nodes[i], &node))
+            {
                 for (&mine, &theirs) in node.outs.iter().zip(&out.nodes[twin].outs) {
                     renamed[mine] = theirs;
                 }
@@ -49,7 +58,11 @@ fn equal(graph: &Graph, a: &Node, b: &Node) -> bool {
     if a.ins != b.ins || a.outs.len() != b.outs.len() {
         return false;
     }
-    let same_outs = a.outs.iter().zip(&b.outs).all(|(&x, &y)| graph.values[x].aval == graph.values[y].aval);
+    let same_outs = a
+        .outs
+        .iter()
+        .zip(&b.outs)
+        .all(|(&x, &y)| graph.values[x].aval == graph.values[y].aval);
     same_outs
         && match (a.op.kind(), b.op.kind()) {
             (Kind::Map(p), Kind::Map(q)) => p == q,

@@ -25,7 +25,10 @@ struct Pack {
 impl Cell {
     /// A cell that holds this value.
     pub fn new(value: &Tensor) -> Cell {
-        Cell { value: Mutex::new(value.detach()), pack: Mutex::new(None) }
+        Cell {
+            value: Mutex::new(value.detach()),
+            pack: Mutex::new(None),
+        }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Tensor> {
@@ -40,13 +43,20 @@ impl Cell {
     /// Stores another value of the same shape and dtype.
     pub fn set(&self, value: &Tensor) -> Result<()> {
         if value.is_traced() {
-            return Err(Error::traced("assign", "a traced tensor cannot be stored outside the trace that made it"));
+            return Err(Error::traced(
+                "assign",
+                "a traced tensor cannot be stored outside the trace that made it",
+            ));
         }
         let mut held = self.lock();
         if value.aval() != held.aval() {
             return Err(Error::shape(
                 "assign",
-                format!("a value {:?} cannot be assigned to a variable {:?}", value.aval(), held.aval()),
+                format!(
+                    "a value {:?} cannot be assigned to a variable {:?}",
+                    value.aval(),
+                    held.aval()
+                ),
             ));
         }
         *held = value.detach();
@@ -67,7 +77,9 @@ pub fn pack(cells: &[Arc<Cell>]) -> Result<()> {
         total = total.saturating_add(a.bytes());
     }
     let buffer = Arc::new(Buffer::new("pack", total)?);
-    let pack = Arc::new(Pack { cells: cells.iter().map(Arc::downgrade).collect() });
+    let pack = Arc::new(Pack {
+        cells: cells.iter().map(Arc::downgrade).collect(),
+    });
     let mut offset = 0;
     for (cell, aval) in cells.iter().zip(&avals) {
         let mut held = cell.lock();
@@ -81,7 +93,11 @@ pub fn pack(cells: &[Arc<Cell>]) -> Result<()> {
 }
 
 fn over(aval: &Aval, buffer: &Arc<Buffer>, offset: usize) -> Tensor {
-    let array = Array { buffer: buffer.clone(), offset, strides: contiguous_strides(&aval.shape) };
+    let array = Array {
+        buffer: buffer.clone(),
+        offset,
+        strides: contiguous_strides(&aval.shape),
+    };
     Tensor::from_array(aval.clone(), array)
 }
 
@@ -114,7 +130,9 @@ fn still_packed(p: &Pack) -> bool {
 
 fn is_exclusive(cell: &Arc<Cell>) -> bool {
     let held = cell.lock();
-    let Some(array) = held.array() else { return false };
+    let Some(array) = held.array() else {
+        return false;
+    };
     if array.buffer.is_foreign() || !held.is_contiguous() || !held.is_sole_handle() {
         return false;
     }
@@ -129,7 +147,11 @@ fn is_exclusive(cell: &Arc<Cell>) -> bool {
         p.cells
             .iter()
             .filter_map(Weak::upgrade)
-            .filter(|c| c.lock().array().is_some_and(|a| Arc::as_ptr(&a.buffer) == buffer))
+            .filter(|c| {
+                c.lock()
+                    .array()
+                    .is_some_and(|a| Arc::as_ptr(&a.buffer) == buffer)
+            })
             .count()
     });
     holders == members

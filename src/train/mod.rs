@@ -1,0 +1,3 @@
+//! Running a compiled step over a data set.
+
+pub mod epoch;
