@@ -10,35 +10,43 @@ pub trait Element: Copy + Send + Sync + PartialOrd + 'static {
     const DTYPE: DType;
     /// The value as `f64` (integers above 2^53 are rounded).
     fn to_f64(self) -> f64;
+    /// The value as `i64` (floats truncate, `u64` wraps).
+    fn to_i64(self) -> i64;
+    /// The value of this type with the same low bits.
+    fn from_i64(v: i64) -> Self;
     /// The nearest value of this type (integers truncate and wrap as numpy's `astype`).
     fn from_f64(v: f64) -> Self;
 }
 
 macro_rules! element {
-    ($($t:ty, $d:ident, |$x:ident| $to:expr, |$v:ident| $from:expr;)*) => {
+    ($($t:ty, $d:ident, |$x:ident| $to:expr, |$v:ident| $from:expr, |$i:ident| $int:expr, |$w:ident| $wrap:expr;)*) => {
         $(impl Element for $t {
             const DTYPE: DType = DType::$d;
             #[inline(always)]
             fn to_f64(self) -> f64 { let $x = self; $to }
+            #[inline(always)]
+            fn to_i64(self) -> i64 { let $i = self; $int }
+            #[inline(always)]
+            fn from_i64($w: i64) -> Self { $wrap }
             #[inline(always)]
             fn from_f64($v: f64) -> Self { $from }
         })*
     };
 }
 element! {
-    bool, Bool, |x| f64::from(u8::from(x)), |v| v != 0.0;
-    u8, U8, |x| f64::from(x), |v| v as i64 as u8;
-    u16, U16, |x| f64::from(x), |v| v as i64 as u16;
-    u32, U32, |x| f64::from(x), |v| v as i64 as u32;
-    u64, U64, |x| x as f64, |v| v as u64;
-    i8, I8, |x| f64::from(x), |v| v as i64 as i8;
-    i16, I16, |x| f64::from(x), |v| v as i64 as i16;
-    i32, I32, |x| f64::from(x), |v| v as i64 as i32;
-    i64, I64, |x| x as f64, |v| v as i64;
-    f16, F16, |x| x.to_f64(), |v| f16::from_f64(v);
-    bf16, BF16, |x| x.to_f64(), |v| bf16::from_f64(v);
-    f32, F32, |x| f64::from(x), |v| v as f32;
-    f64, F64, |x| x, |v| v;
+    bool, Bool, |x| f64::from(u8::from(x)), |v| v != 0.0, |x| i64::from(x), |v| v != 0;
+    u8, U8, |x| f64::from(x), |v| v as i64 as u8, |x| i64::from(x), |v| v as u8;
+    u16, U16, |x| f64::from(x), |v| v as i64 as u16, |x| i64::from(x), |v| v as u16;
+    u32, U32, |x| f64::from(x), |v| v as i64 as u32, |x| i64::from(x), |v| v as u32;
+    u64, U64, |x| x as f64, |v| v as u64, |x| x as i64, |v| v as u64;
+    i8, I8, |x| f64::from(x), |v| v as i64 as i8, |x| i64::from(x), |v| v as i8;
+    i16, I16, |x| f64::from(x), |v| v as i64 as i16, |x| i64::from(x), |v| v as i16;
+    i32, I32, |x| f64::from(x), |v| v as i64 as i32, |x| i64::from(x), |v| v as i32;
+    i64, I64, |x| x as f64, |v| v as i64, |x| x, |v| v;
+    f16, F16, |x| x.to_f64(), |v| f16::from_f64(v), |x| x.to_f64() as i64, |v| f16::from_f64(v as f64);
+    bf16, BF16, |x| x.to_f64(), |v| bf16::from_f64(v), |x| x.to_f64() as i64, |v| bf16::from_f64(v as f64);
+    f32, F32, |x| f64::from(x), |v| v as f32, |x| x as i64, |v| v as f32;
+    f64, F64, |x| x, |v| v, |x| x as i64, |v| v as f64;
 }
 
 /// Runs a block once with `$T` bound to the Rust type that stores the dtype `$d`.

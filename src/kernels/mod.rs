@@ -3,4 +3,5 @@
 pub mod conv;
 pub mod copy;
 pub mod gemm;
+pub mod matmul;
 pub mod pool;

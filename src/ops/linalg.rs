@@ -1,13 +1,13 @@
 //! Matrix products.
 
-use crate::aval::{Aval, Shape, broadcast, contiguous_strides};
+use crate::aval::{Aval, Shape, broadcast};
 use crate::bind::bind1;
 use crate::error::{Error, Result};
+use crate::kernels;
 use crate::op;
 use crate::op::{Avals, Grads, Op, Run, Vjp, one};
 use crate::ops::{map, math, view};
 use crate::tensor::Tensor;
-use crate::with_element;
 use smallvec::smallvec;
 
 /// Batched matrix product over the last two axes: C[b] = A[b] B[b], the leading axes broadcast.
@@ -60,27 +60,7 @@ impl Op for MatMul {
     }
 
     fn run(&self, cx: &mut Run) {
-        let out = &mut cx.outs[0];
-        with_element!(out.dtype(), T => {
-            let (a, b) = (cx.ins[0], cx.ins[1]);
-            let shape: Shape = out.shape().into();
-            let strides = contiguous_strides(&shape);
-            let rank = shape.len();
-            let k = a.shape()[a.shape().len() - 1];
-            let c = out.slice_mut::<T>();
-            let at = |v: &crate::buffer::View, index: &[usize], i: usize, j: usize| {
-                let r = v.shape().len();
-                let mut full: Shape = index[rank - r..rank - 2].iter().zip(v.shape()).map(|(&x, &n)| if n == 1 { 0 } else { x }).collect();
-                full.push(i);
-                full.push(j);
-                v.at(&full)
-            };
-            for e in 0..c.len() {
-                let index: Shape = (0..rank).map(|d| e / strides[d] as usize % shape[d]).collect();
-                let s: f64 = (0..k).map(|p| at(&a, &index, index[rank - 2], p) * at(&b, &index, p, index[rank - 1])).sum();
-                c[e] = <T as crate::buffer::Element>::from_f64(s);
-            }
-        });
+        kernels::matmul::matmul(&cx.ins[0], &cx.ins[1], &mut cx.outs[0]);
     }
 
     fn takes_strided(&self, _: usize) -> bool {
