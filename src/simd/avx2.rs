@@ -20,6 +20,27 @@ impl Isa for Avx2 {
             _mm256_blend_epi32::<0xaa>(even, _mm256_slli_epi64::<32>(odd)),
         )
     }
+
+    #[inline(always)]
+    unsafe fn store_interleaved(p: *mut f32, v: [__m256; 4]) {
+        // 4 x 4 transposes of elements within each half, then the halves.
+        let (a, b) = (
+            _mm256_unpacklo_ps(v[0], v[1]),
+            _mm256_unpacklo_ps(v[2], v[3]),
+        );
+        let (c, d) = (
+            _mm256_unpackhi_ps(v[0], v[1]),
+            _mm256_unpackhi_ps(v[2], v[3]),
+        );
+        let r0 = _mm256_shuffle_ps::<0x44>(a, b);
+        let r1 = _mm256_shuffle_ps::<0xee>(a, b);
+        let r2 = _mm256_shuffle_ps::<0x44>(c, d);
+        let r3 = _mm256_shuffle_ps::<0xee>(c, d);
+        _mm256_storeu_ps(p, _mm256_permute2f128_ps::<0x20>(r0, r1));
+        _mm256_storeu_ps(p.add(8), _mm256_permute2f128_ps::<0x20>(r2, r3));
+        _mm256_storeu_ps(p.add(16), _mm256_permute2f128_ps::<0x31>(r0, r1));
+        _mm256_storeu_ps(p.add(24), _mm256_permute2f128_ps::<0x31>(r2, r3));
+    }
 }
 
 /// 1.5 * 2^52: for `|x| < 2^51` the sum has exponent 52, so its unit in the last place is 1.

@@ -21,6 +21,35 @@ impl Isa for Avx512 {
             _mm512_mask_blend_epi32(ODD, even, _mm512_slli_epi64::<32>(odd)),
         )
     }
+
+    #[inline(always)]
+    unsafe fn store_interleaved(p: *mut f32, v: [__m512; 4]) {
+        // 4 x 4 transposes: of elements within each 128 bits, then of the 128-bit quarters.
+        let (a, b) = (
+            _mm512_unpacklo_ps(v[0], v[1]),
+            _mm512_unpacklo_ps(v[2], v[3]),
+        );
+        let (c, d) = (
+            _mm512_unpackhi_ps(v[0], v[1]),
+            _mm512_unpackhi_ps(v[2], v[3]),
+        );
+        let r0 = _mm512_shuffle_ps::<0x44>(a, b);
+        let r1 = _mm512_shuffle_ps::<0xee>(a, b);
+        let r2 = _mm512_shuffle_ps::<0x44>(c, d);
+        let r3 = _mm512_shuffle_ps::<0xee>(c, d);
+        let (a, b) = (
+            _mm512_shuffle_f32x4::<0x44>(r0, r1),
+            _mm512_shuffle_f32x4::<0x44>(r2, r3),
+        );
+        let (c, d) = (
+            _mm512_shuffle_f32x4::<0xee>(r0, r1),
+            _mm512_shuffle_f32x4::<0xee>(r2, r3),
+        );
+        _mm512_storeu_ps(p, _mm512_shuffle_f32x4::<0x88>(a, b));
+        _mm512_storeu_ps(p.add(16), _mm512_shuffle_f32x4::<0xdd>(a, b));
+        _mm512_storeu_ps(p.add(32), _mm512_shuffle_f32x4::<0x88>(c, d));
+        _mm512_storeu_ps(p.add(48), _mm512_shuffle_f32x4::<0xdd>(c, d));
+    }
 }
 
 /// Runs `k` compiled for this level.

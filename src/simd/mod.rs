@@ -74,7 +74,15 @@ pub trait Isa: Copy + Send + Sync + 'static + Lanes<f32> + Lanes<f64> {
     /// # Safety
     /// The CPU must have the instruction set.
     unsafe fn mul_wide_u32(a: I32<Self>, b: I32<Self>) -> (I32<Self>, I32<Self>);
+    /// Writes `4 N` elements: lane 0 of the four vectors, lane 1 of the four, and so on.
+    ///
+    /// # Safety
+    /// As above, and `4 N` elements from `p` can be written.
+    unsafe fn store_interleaved(p: *mut f32, v: [V32<Self>; 4]);
 }
+
+/// The `f32` vector of an instruction set.
+pub type V32<I> = <I as Lanes<f32>>::V;
 
 /// The 32-bit integers of an instruction set.
 pub type I32<I> = <I as Lanes<f32>>::I;

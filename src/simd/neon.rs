@@ -20,6 +20,11 @@ impl Isa for Neon {
             vreinterpretq_s32_u32(vuzp1q_u32(low, high)),
         )
     }
+
+    #[inline(always)]
+    unsafe fn store_interleaved(p: *mut f32, v: [float32x4_t; 4]) {
+        vst4q_f32(p, float32x4x4_t(v[0], v[1], v[2], v[3]));
+    }
 }
 
 /// Runs `k` compiled for this level.

@@ -192,19 +192,7 @@ unsafe fn counters<I: Isa>(block: u64) -> [I32<I>; 4] {
 /// Writes the blocks of `4 N` elements from `block` on: lane by lane, the four words of each.
 #[inline(always)]
 unsafe fn write_blocks<I: Isa, F: Transform>(key: [u32; 2], block: u64, out: *mut f32) {
-    let words = F::four::<I>(blocks::<I>(key, counters::<I>(block)));
-    let mut rows = [[0f32; MAX_LANES]; 4];
-    for (row, v) in rows.iter_mut().zip(words) {
-        <I as Lanes<f32>>::store(row.as_mut_ptr(), v);
-    }
-    for lane in 0..<I as Lanes<f32>>::N {
-        for (word, row) in rows.iter().enumerate() {
-            // As bits, lest a word that is no number change on the way.
-            out.add(4 * lane + word)
-                .cast::<u32>()
-                .write(row[lane].to_bits());
-        }
-    }
+    I::store_interleaved(out, F::four::<I>(blocks::<I>(key, counters::<I>(block))));
 }
 
 /// Fills `n` elements of 32 bits.

@@ -14,6 +14,11 @@ impl Isa for Scalar {
         let product = u64::from(a as u32) * u64::from(b as u32);
         ((product >> 32) as i32, product as i32)
     }
+
+    #[inline(always)]
+    unsafe fn store_interleaved(p: *mut f32, v: [f32; 4]) {
+        p.cast::<[f32; 4]>().write_unaligned(v)
+    }
 }
 
 /// Runs `k` one lane at a time.

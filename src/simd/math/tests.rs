@@ -143,11 +143,15 @@ fn error(got: f64, want: f64, finite: impl Fn(f64, f64) -> f64) -> f64 {
     if got == want { 0.0 } else { finite(got, want) }
 }
 
-/// The largest error and where it is.
+/// The largest error and where it is; 0.5 stands for "all correctly rounded".
 fn worst<T: Bits>(x: &[T], got: &[T], reference: impl Fn(f64) -> f64) -> (f64, T) {
-    let mut worst = (-1.0, T::ZERO);
+    let mut worst = (0.5, T::ZERO);
     for (&x, &got) in x.iter().zip(got) {
-        let e = T::ulps(got, reference(x.to_f64()));
+        let want = reference(x.to_f64());
+        if got.to_bits64() == T::from_f64(want).to_bits64() {
+            continue; // as most are, and this is quicker
+        }
+        let e = T::ulps(got, want);
         if e > worst.0 {
             worst = (e, x);
         }
@@ -188,7 +192,7 @@ fn sweep(
     const CHUNK: u32 = 1 << 16;
     let next = std::sync::atomic::AtomicU32::new(0);
     let work = || {
-        let mut max = (-1.0, 0.0f32);
+        let mut max = (0.5, 0.0f32);
         let mut y = vec![0.0f32; CHUNK as usize];
         loop {
             let chunk = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
