@@ -55,3 +55,48 @@ impl<const N: usize> From<[i64; N]> for Ints {
         Ints(a.to_vec())
     }
 }
+
+/// The `padding` argument of convolution and pooling.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Padding {
+    /// No padding.
+    Valid,
+    /// As many outputs as inputs (divided by the stride, rounded up).
+    Same,
+    /// One axis, all zeros in front: an output sees no later input.
+    Causal,
+    /// Zeros before and after each spatial axis, or one pair for all; negative numbers crop.
+    Explicit(Vec<(i64, i64)>),
+}
+
+impl Padding {
+    /// The padding of that name.
+    pub fn parse(name: &str) -> Option<Padding> {
+        Some(match name.to_ascii_lowercase().as_str() {
+            "valid" => Padding::Valid,
+            "same" => Padding::Same,
+            "causal" => Padding::Causal,
+            _ => return None,
+        })
+    }
+}
+
+/// The `data_format` argument: where the channels are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DataFormat {
+    /// `[batch, spatial.., channels]`
+    ChannelsLast,
+    /// `[batch, channels, spatial..]`
+    ChannelsFirst,
+}
+
+impl DataFormat {
+    /// The format of that name.
+    pub fn parse(name: &str) -> Option<DataFormat> {
+        match name {
+            "channels_last" => Some(DataFormat::ChannelsLast),
+            "channels_first" => Some(DataFormat::ChannelsFirst),
+            _ => None,
+        }
+    }
+}

@@ -2,10 +2,13 @@
 //! Rust, in Python, in the documentation and in the tests made from the registry.
 
 pub mod concat;
+pub mod conv;
 pub mod index;
 pub mod linalg;
 pub mod logic;
 pub mod map;
 pub mod math;
+pub mod pool;
 pub mod reduce;
 pub mod view;
+pub mod window;

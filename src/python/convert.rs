@@ -2,7 +2,7 @@
 //! argument types of registered functions.
 
 use super::tensor::PyTensor;
-use crate::args::{Axes, Ints};
+use crate::args::{Axes, DataFormat, Ints, Padding};
 use crate::aval::{Aval, DType, Strides, is_contiguous};
 use crate::buffer::Buffer;
 use crate::error::Error;
@@ -269,5 +269,37 @@ impl FromPyObject<'_, '_> for Axes {
             return Ok(Axes::all());
         }
         Ok(Axes::from(obj.extract::<Ints>()?.0))
+    }
+}
+
+impl FromPyObject<'_, '_> for Padding {
+    type Error = PyErr;
+    fn extract(obj: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        if let Ok(name) = obj.extract::<String>() {
+            return Padding::parse(&name).ok_or_else(|| {
+                PyValueError::new_err(format!(
+                    "padding = {name:?}: expected \"valid\", \"same\", \"causal\" or numbers"
+                ))
+            });
+        }
+        if let Ok(pairs) = obj.extract::<Vec<(i64, i64)>>() {
+            return Ok(Padding::Explicit(pairs));
+        }
+        let each = obj.extract::<Ints>()?.0;
+        Ok(Padding::Explicit(
+            each.into_iter().map(|p| (p, p)).collect(),
+        ))
+    }
+}
+
+impl FromPyObject<'_, '_> for DataFormat {
+    type Error = PyErr;
+    fn extract(obj: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        let name: String = obj.extract()?;
+        DataFormat::parse(&name).ok_or_else(|| {
+            PyValueError::new_err(format!(
+                "data_format = {name:?}: expected \"channels_last\" or \"channels_first\""
+            ))
+        })
     }
 }
