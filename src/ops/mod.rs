@@ -3,6 +3,8 @@
 
 pub mod concat;
 pub mod conv;
+#[cfg(test)]
+mod gradcheck;
 pub mod index;
 pub mod linalg;
 pub mod logic;
