@@ -1,0 +1,77 @@
+"""Convolution over one axis, such as time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rustdl.layers.convolutional.base_conv import BaseConv
+
+
+class Conv1D(BaseConv):
+    """Convolution of `(batch, steps, channels)` inputs with a learnt kernel: see `BaseConv` for the formula.
+
+    Args:
+        filters: channels of the output.
+        kernel_size: int.
+        strides: int.
+        padding: `"valid"`, `"same"` or `"causal"` (looks at the past only).
+        data_format: `"channels_last"` (default unless configured) or `"channels_first"`.
+        dilation_rate: int; more than 1 only with strides of 1.
+        groups: groups of channels that are convolved apart.
+        activation: name or function, None for none.
+        use_bias: whether a bias is added.
+        kernel_initializer: initializer of the kernel.
+        bias_initializer: initializer of the bias.
+        kernel_regularizer: penalty on the kernel.
+        bias_regularizer: penalty on the bias.
+        activity_regularizer: penalty on the output.
+        kernel_constraint: projection of the kernel after each update.
+        bias_constraint: projection of the bias after each update.
+        **kwargs: arguments of `Layer`.
+
+    Example:
+        >>> import rustdl
+        >>> rustdl.layers.Conv1D(4, 3)(rustdl.ops.ones((1, 8, 2))).shape
+        (1, 6, 4)
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Any,
+        strides: Any = 1,
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: Any = 1,
+        groups: int = 1,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            rank=1,
+            filters=filters,
+            kernel_size=kernel_size,
+            strides=strides,
+            padding=padding,
+            data_format=data_format,
+            dilation_rate=dilation_rate,
+            groups=groups,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+            **kwargs,
+        )

@@ -1,0 +1,125 @@
+"""The densely connected layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rustdl import activations, ops
+from rustdl.layers._weights import (
+    LowRankAdaptation,
+    add_weight,
+    check_no_quantization,
+    set_weight_arguments,
+    weight_config,
+)
+from rustdl.layers.input_spec import InputSpec
+from rustdl.layers.layer import Layer
+
+
+class Dense(LowRankAdaptation, Layer):
+    """`activation(x @ kernel + bias)` over the last axis.
+
+    Args:
+        units: size of the output's last axis, > 0.
+        activation: name or function, None for none.
+        use_bias: whether a bias is added.
+        kernel_initializer: initializer of the kernel, of shape `(inputs, units)`.
+        bias_initializer: initializer of the bias, of shape `(units,)`.
+        kernel_regularizer: penalty on the kernel.
+        bias_regularizer: penalty on the bias.
+        activity_regularizer: penalty on the output.
+        kernel_constraint: projection of the kernel after each update.
+        bias_constraint: projection of the bias after each update.
+        lora_rank: rank of a low-rank adaptation, None for none.
+        lora_alpha: its scale times the rank, default `lora_rank`.
+        quantization_config: not available; only None.
+        **kwargs: arguments of `Layer`.
+
+    Raises:
+        ValueError: `units` is not a positive integer.
+
+    Example:
+        >>> import rustdl
+        >>> rustdl.layers.Dense(4)(rustdl.ops.ones((2, 3))).shape
+        (2, 4)
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        lora_rank: int | None = None,
+        lora_alpha: float | None = None,
+        quantization_config: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        if not isinstance(units, int) or units <= 0:
+            raise ValueError(
+                f"Received an invalid value for `units`, expected a positive integer. Received: units={units}"
+            )
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        check_no_quantization(self, quantization_config)
+        self.units = units
+        self.activation = activations.get(activation)
+        self.use_bias = use_bias
+        set_weight_arguments(
+            self,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+        )
+        self._init_lora(lora_rank, lora_alpha)
+        self.input_spec = InputSpec(min_ndim=2)
+        self.supports_masking = True
+
+    def build(self, input_shape: Any) -> None:
+        inputs = input_shape[-1]
+        if inputs is None:
+            raise ValueError(
+                f"Layer {self.name}: the last dimension of the input of a Dense layer must be known. "
+                f"Received: input_shape={tuple(input_shape)}"
+            )
+        self._kernel = add_weight(self, "kernel", (inputs, self.units))
+        self.bias = add_weight(self, "bias", (self.units,)) if self.use_bias else None
+        self.input_spec = InputSpec(min_ndim=2, axes={-1: inputs})
+        self.built = True
+        if self.lora_rank:
+            self.enable_lora(self.lora_rank, lora_alpha=self.lora_alpha)
+
+    @property
+    def kernel(self) -> Any:
+        """The kernel in use, with the low-rank term if there is one."""
+        return self._lora_merged()
+
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        x = ops.matmul(inputs, self.kernel)
+        if self.bias is not None:
+            x = ops.add(x, self.bias)
+        if self.activation is not None:
+            x = self.activation(x)
+        return x
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
+        return (*input_shape[:-1], self.units)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "activation": activations.serialize(self.activation),
+            "use_bias": self.use_bias,
+            **weight_config(self, "kernel", "bias"),
+            "quantization_config": None,
+            **self._lora_config(),
+        }

@@ -1,0 +1,1 @@
+"""Layers that act on training only: dropout, noise, activity penalties."""
