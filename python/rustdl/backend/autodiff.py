@@ -37,13 +37,11 @@ class GradientScope(StatelessScope):
         else:
             variable.cell.set(_rustdl.detach(value))
 
-    def add_loss(self, loss: Any) -> None:
-        if self.parent is not None:
-            self.parent.add_loss(loss)
-
     def __enter__(self) -> GradientScope:
         super().__enter__()
-        self.collect_losses = self.parent is not None and self.parent.collect_losses
+        self.collect_losses = True
+        if self.parent is not None and self.parent.collect_losses:
+            self.losses = self.parent.losses
         return self
 
 

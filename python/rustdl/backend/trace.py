@@ -26,7 +26,7 @@ class TraceScope(StatelessScope):
     defers_initialization = False
 
     def __init__(self) -> None:
-        super().__init__(initialize_variables=False)
+        super().__init__(collect_losses=True, initialize_variables=False)
         self.reads: dict[int, tuple[Any, Tensor]] = {}
         self.writes: dict[int, tuple[Any, Tensor]] = {}
 

@@ -1,0 +1,372 @@
+"""`Functional`: a model that is a graph of layers and ops between inputs and outputs."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from typing import Any
+
+from rustdl import backend, tree
+from rustdl._rustdl import Tensor
+from rustdl.backend.keras_tensor import KerasTensor
+from rustdl.backend.masking import get_keras_mask, set_keras_mask
+from rustdl.layers.core.input_layer import Input, InputLayer
+from rustdl.layers.input_spec import InputSpec
+from rustdl.layers.layer import Layer
+from rustdl.models.functional_config import functional_config, functional_from_config
+from rustdl.models.model import Model
+from rustdl.ops.function import Function
+from rustdl.ops.node import Node
+from rustdl.utils.tracking import DotNotTrackScope
+
+__all__ = ["Functional", "functional_from_config"]
+
+
+class Functional(Function, Model):
+    """What `Model(inputs, outputs)` makes.
+
+    Args:
+        inputs: `KerasTensor`s, or a structure of them; results of layers may be inputs.
+        outputs: `KerasTensor`s computed from them.
+        name: Automatic by default.
+        trainable: Whether its weights are updated in training.
+    """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """An instance; the choice of class is made in `Model`."""
+        return Layer.__new__(cls, *args, **kwargs)
+
+    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
+        trainable = kwargs.pop("trainable", None)
+        if kwargs.pop("dtype", None) is not None:
+            pass  # the layers have their own
+        if kwargs:
+            raise ValueError(f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}")
+        _check_keras_tensors(inputs, "inputs")
+        _check_keras_tensors(outputs, "outputs")
+        if isinstance(inputs, dict):
+            for key, x in inputs.items():
+                if isinstance(x, KerasTensor) and x.name != key and not _is_made_by(x):
+                    warnings.warn(
+                        f"When providing `inputs` as a dict, all keys in the dict must match the names of the "
+                        f"corresponding tensors. Received key '{key}' mapping to value {x} which has name '{x.name}'. "
+                        f"Change the tensor name to '{key}' (via `Input(..., name='{key}')`)",
+                        stacklevel=3,
+                    )
+        with DotNotTrackScope():
+            inputs, outputs = _with_input_layers(inputs, outputs)
+            super_init(self, name)
+            Function.__init__(self, inputs, outputs, name=self.name)
+            self._functional_layers = [op for op in self._operations if isinstance(op, Layer)]
+        for layer in self._functional_layers:
+            self._tracker.add_to_store("layers", layer)
+        if trainable is not None:
+            self.trainable = trainable
+        self.built = True
+        self._convert_input_args = False
+        self._allow_non_tensor_positional_args = True
+        self._build_shapes_dict = {"input_shape": tree.map_structure(lambda x: x.shape, self._inputs_struct)}
+        self.output_names = [x._keras_history.operation.name for x in self._outputs]
+        self._post_build()
+        self._supports_masking = True
+
+    @property
+    def input(self) -> Any:
+        """The symbolic inputs, in their structure."""
+        return self._inputs_struct
+
+    @property
+    def output(self) -> Any:
+        """The symbolic outputs, in their structure."""
+        return self._outputs_struct
+
+    @property
+    def input_names(self) -> list[str]:
+        """The names of the inputs."""
+        return [x.name for x in self._inputs]
+
+    @property
+    def input_shape(self) -> Any:
+        """The shapes of the inputs."""
+        return tree.map_structure(lambda x: x.shape, self._inputs_struct)
+
+    @property
+    def output_shape(self) -> Any:
+        """The shapes of the outputs."""
+        return tree.map_structure(lambda x: x.shape, self._outputs_struct)
+
+    @property
+    def layers(self) -> list[Any]:
+        """The layers, in topological order."""
+        return list(self._functional_layers)
+
+    @layers.setter
+    def layers(self, _: Any) -> None:
+        raise AttributeError("`Model.layers` attribute is reserved and should not be used. Please use another name.")
+
+    @property
+    def operations(self) -> list[Any]:
+        """The layers and ops, in topological order."""
+        return list(self._operations)
+
+    @property
+    def input_spec(self) -> Any:
+        """What is expected of the inputs."""
+        own = self.__dict__.get("_manual_input_spec")
+        if own is not None:
+            return own
+        return _input_spec(self._inputs_struct)
+
+    @input_spec.setter
+    def input_spec(self, value: Any) -> None:
+        object.__setattr__(self, "_manual_input_spec", value)
+
+    def build(self, input_shape: Any = None) -> None:
+        """Nothing to do: a functional model is built when it is made."""
+        self.built = True
+
+    build._is_default = True  # type: ignore[attr-defined]
+
+    def call(self, inputs: Any, training: Any = None, mask: Any = None, **kwargs: Any) -> Any:
+        """Runs the graph.
+
+        Args:
+            inputs: Tensors in the structure of the inputs, a list in their order, or a dictionary by name.
+            training: Passed on to the layers.
+            mask: Masks of the inputs.
+            **kwargs: Further arguments that layers pass on.
+        """
+        flat = self._standardize_inputs(inputs)
+        if mask is not None:
+            for x, m in zip(flat, tree.flatten(mask), strict=False):
+                if m is not None and x is not None:
+                    set_keras_mask(x, m)
+        outputs = self._run_through_graph(flat, lambda op: op, call_fn=_call_with(training, kwargs))
+        return _with_masks_kept(outputs)
+
+    def compute_output_spec(self, inputs: Any, training: Any = None, mask: Any = None, **kwargs: Any) -> Any:
+        """The outputs as `KerasTensor`s for inputs of these shapes."""
+        flat = self._standardize_inputs(inputs)
+        if all(
+            x is not None and tuple(x.shape) == tuple(y.shape) and x.dtype == y.dtype
+            for x, y in zip(flat, self._inputs, strict=True)
+        ):
+            return tree.map_structure(lambda x: KerasTensor(x.shape, dtype=x.dtype), self._outputs_struct)
+        return self._run_through_graph(flat, lambda op: op.compute_output_spec, call_fn=_spec_with(training))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The shapes of the outputs for inputs of these shapes."""
+        return Function.compute_output_shape(self, input_shape)
+
+    compute_output_shape._is_default = True  # type: ignore[attr-defined]
+
+    def _assert_input_compatibility(self, *args: Any) -> None:
+        Layer._assert_input_compatibility(self, *args)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """The masks that the outputs carry are their own."""
+        return None
+
+    def _standardize_inputs(self, inputs: Any) -> list[Any]:
+        """Inputs as a flat list in order, in the dtype and rank of the placeholders."""
+        flat = self._flatten_to_reference_inputs(inputs)
+        result = []
+        for x, reference in zip(flat, self._inputs, strict=True):
+            result.append(_adjusted(x, reference))
+        return result
+
+    def _flatten_to_reference_inputs(self, inputs: Any) -> list[Any]:
+        structure = self._inputs_struct
+        if isinstance(inputs, dict):
+            names = sorted(structure) if isinstance(structure, dict) else [x.name for x in self._inputs]
+            if isinstance(structure, dict) and not all(isinstance(x, KerasTensor) for x in structure.values()):
+                tree.assert_same_paths(inputs, structure)
+                return tree.flatten(inputs)
+            missing = [n for n in names if n not in inputs]
+            optional = {x.name for x in self._inputs if _is_optional(x)}
+            if any(n not in optional for n in missing):
+                raise ValueError(
+                    f"Missing data for input(s) {missing} of model '{self.name}'. You passed a data dictionary with "
+                    f"keys {sorted(map(str, inputs))}. Expected the following keys: {names}"
+                )
+            return [inputs.get(n) for n in names]
+        if not tree.is_nested(structure) and tree.is_nested(inputs):
+            found = tree.flatten(inputs)
+        else:
+            found = tree.flatten(inputs)
+            if tree.is_nested(structure) and _outline(inputs) != _outline(structure):
+                warnings.warn(
+                    f"The structure of `inputs` doesn't match the expected structure.\nExpected: "
+                    f"{_names(structure)}\nReceived: inputs={_describe(inputs)}",
+                    stacklevel=4,
+                )
+        if len(found) != len(self._inputs):
+            raise ValueError(
+                f"Layer '{self.name}' expected {len(self._inputs)} input(s) ({[x.name for x in self._inputs]}). "
+                f"Received {len(found)} instead."
+            )
+        return found
+
+    def get_config(self) -> dict[str, Any]:
+        """Layers, and how they are connected."""
+        if not functional_like_constructor(type(self)):
+            return Model.get_config(self)
+        return functional_config(self)
+
+
+def super_init(model: Any, name: str | None) -> None:
+    """The constructors of the bases other than `Function`."""
+    Layer.__init__(model, name=name)
+    trainer = getattr(Model.__mro__[1], "__init__", None)
+    if trainer is not None and trainer is not object.__init__ and Model.__mro__[1].__name__ == "Trainer":
+        trainer(model)
+
+
+def functional_like_constructor(cls: type) -> bool:
+    """Whether a class is made from inputs and outputs as `Functional` is."""
+    import inspect
+
+    own = list(inspect.signature(cls.__init__).parameters.values())[1:]  # type: ignore[misc]
+    wanted = list(inspect.signature(Functional.__init__).parameters.values())[1:]
+    return [p.name for p in own] == [p.name for p in wanted]
+
+
+def _check_keras_tensors(values: Any, what: str) -> None:
+    for x in tree.flatten(values):
+        if not isinstance(x, KerasTensor):
+            raise ValueError(f"All `{what}` values must be KerasTensors. Received: {what}={values} including invalid value {x} of type {type(x)}")
+
+
+def _is_made_by(x: KerasTensor) -> bool:
+    """Whether a tensor is the result of a layer and not an input."""
+    return x._keras_history is not None and not isinstance(x._keras_history.operation, InputLayer)
+
+
+def _is_optional(x: KerasTensor) -> bool:
+    return bool(x._keras_history is not None and getattr(x._keras_history.operation, "optional", False))
+
+
+def _with_input_layers(inputs: Any, outputs: Any) -> tuple[Any, Any]:
+    """Gives every input that is the result of a layer an `InputLayer` of its own, on a copy of the graph."""
+    flat = tree.flatten(inputs)
+    if all(x._keras_history is not None and isinstance(x._keras_history.operation, InputLayer) for x in flat):
+        return inputs, outputs
+    replaced: dict[int, KerasTensor] = {}
+    new_inputs = []
+    for x in flat:
+        history = x._keras_history
+        if history is not None and isinstance(history.operation, InputLayer):
+            new_inputs.append(x)
+            replaced[id(x)] = x
+            continue
+        name = history.operation.name if history is not None else x.name
+        new = Input(batch_shape=x.shape, dtype=x.dtype, name=f"{name}_input" if _is_made_by(x) else x.name)
+        mask = get_keras_mask(x)
+        if mask is not None:
+            set_keras_mask(new, mask)
+        replaced[id(x)] = new
+        new_inputs.append(new)
+    from rustdl.ops.function import _post_order
+
+    nodes, _ = _post_order(flat, tree.flatten(outputs))
+    for node in nodes:
+        if node.is_input or all(id(x) in replaced for x in node.outputs):
+            continue
+        args, kwargs = node.arguments.fill_in(replaced)
+        copies = [KerasTensor(x.shape, dtype=x.dtype, name=x.name) for x in node.outputs]
+        Node(node.operation, args, kwargs, copies)
+        for old, new in zip(node.outputs, copies, strict=True):
+            replaced.setdefault(id(old), new)
+    return (
+        tree.pack_sequence_as(inputs, new_inputs),
+        tree.map_structure(lambda x: replaced[id(x)], outputs),
+    )
+
+
+def _call_with(training: Any, extra: dict[str, Any]) -> Any:
+    """Calls one operation of the graph, layers with the call's `training`."""
+
+    def call(operation: Any, fn: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(operation, Layer):
+            names = operation._call_context_args
+            for name, value in (("training", training), *extra.items()):
+                if value is not None and name in names and kwargs.get(name) is None:
+                    kwargs[name] = value
+            # Masks are found on the tensors anew: those of the graph are symbolic.
+        return fn(*args, **kwargs)
+
+    return call
+
+
+def _spec_with(training: Any) -> Any:
+    def call(operation: Any, fn: Any, *args: Any, **kwargs: Any) -> Any:
+        return fn(*args, **kwargs)
+
+    return call
+
+
+def _with_masks_kept(outputs: Any) -> Any:
+    return outputs
+
+
+def _input_spec(structure: Any) -> Any:
+    def spec(x: KerasTensor, name: str | None) -> InputSpec:
+        shape = (None, *x.shape[1:]) if x.shape else x.shape
+        return InputSpec(shape=shape, allow_last_axis_squeeze=True, name=name, optional=_is_optional(x))
+
+    if isinstance(structure, dict):
+        if all(isinstance(x, KerasTensor) for x in structure.values()):
+            return [spec(structure[key], key) for key in sorted(structure)]
+        return None
+    if isinstance(structure, (list, tuple)):
+        flat = tree.flatten(structure)
+        if any(tree.is_nested(x) for x in structure):
+            return [spec(x, None) for x in flat]
+        return [spec(x, x.name) for x in flat]
+    return spec(structure, structure.name if False else None)
+
+
+def _adjusted(x: Any, reference: KerasTensor) -> Any:
+    """An input in the dtype of its placeholder, with a last axis of size 1 added or taken off."""
+    if x is None:
+        return None
+    mask = get_keras_mask(x)
+    original = x
+    if not isinstance(x, (Tensor, KerasTensor)):
+        x = backend.convert_to_tensor(x)
+    if x.dtype != reference.dtype:
+        x = backend.cast(x, reference.dtype)
+    rank, wanted = len(x.shape), len(reference.shape)
+    if rank != wanted:
+        from rustdl import ops
+
+        if rank == wanted + 1 and x.shape[-1] == 1:
+            x = ops.squeeze(x, axis=-1)
+        elif rank == wanted - 1 and reference.shape[-1] == 1:
+            x = ops.expand_dims(x, axis=-1)
+        else:
+            raise ValueError(f"Invalid input shape for input {original}. Expected shape {reference.shape}, but input has incompatible shape {tuple(x.shape)}")
+    if mask is not None and x is not original:
+        set_keras_mask(x, mask)
+    return x
+
+
+def _outline(structure: Any) -> Any:
+    if not tree.is_nested(structure):
+        return None
+    if isinstance(structure, dict):
+        return ("dict", tuple((key, _outline(structure[key])) for key in sorted(structure)))
+    return ("sequence", tuple(_outline(x) for x in structure))
+
+
+def _names(structure: Any) -> Any:
+    return tree.map_structure(lambda x: x.name, structure)
+
+
+def _describe(structure: Any) -> Any:
+    return tree.map_structure(lambda x: f"Tensor(shape={tuple(getattr(x, 'shape', ()))})", structure)
+
+
+def copy_config(config: Any) -> Any:
+    """A deep copy of a configuration."""
+    return copy.deepcopy(config)

@@ -1,0 +1,66 @@
+"""Functions of tensors, with the names and arguments of `keras.ops`.
+
+Most of them are functions of the engine, exposed under their own names; the Python files of this package hold those that
+are made of others. All accept `KerasTensor`s. Each is made at its first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+from rustdl import _rustdl
+
+# Functions written in Python, by the module that holds them.
+_PYTHON: dict[str, str] = {}
+
+_SUBMODULES = ("core", "image", "linalg", "math", "nn", "numpy")
+
+
+def _register(module: str, names: str) -> None:
+    for name in names.split():
+        _PYTHON[name] = module
+
+
+_register(
+    "core",
+    "convert_to_tensor convert_to_numpy cast dtype shape is_tensor custom_gradient stop_gradient cond fori_loop "
+    "while_loop scan map vectorized_map associative_scan switch unstack saturate_cast scatter scatter_update slice "
+    "slice_update",
+)
+
+
+def _alias(name: str) -> str:
+    """The engine's name of a function."""
+    return {
+        "abs": "absolute",
+        "arccos": "acos",
+    }.get(name, name)
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("__"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = _PYTHON.get(name)
+    if module is not None:
+        value = getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    else:
+        found = getattr(_rustdl.ops, name, None) or getattr(_rustdl.ops, _alias(name), None)
+        if found is None:
+            try:
+                return importlib.import_module(f"{__name__}.{name}")
+            except ModuleNotFoundError as error:
+                if error.name != f"{__name__}.{name}":
+                    raise
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from rustdl.ops._symbolic import symbolic
+
+        value = symbolic(found, name)
+    setattr(sys.modules[__name__], name, value)
+    return value
+
+
+def __dir__() -> list[str]:
+    engine = [name for name in dir(_rustdl.ops) if not name.startswith("_")]
+    return sorted({*globals(), *_PYTHON, *engine, *_SUBMODULES})
