@@ -408,7 +408,7 @@ impl Program {
                 match out.kind {
                     super::OutKind::Full => grid
                         .iter()
-                        .flat_map(|row| row[node].iter().copied())
+                        .flat_map(|row| row[node][..cols].iter().copied())
                         .collect(),
                     super::OutKind::Row => grid.iter().map(|row| row[node][0]).collect(),
                     super::OutKind::Col(op) => (0..cols)

@@ -1,6 +1,26 @@
-//! The virtual machine: skeleton.
+//! The virtual machine: runs a [`Program`] over a domain, block by block, in parallel.
+//!
+//! [`Loop::new`] merges dimensions ([`layout`]), compiles the program to instructions over registers that stay in the
+//! first-level cache ([`compile`]), and resolves each instruction to code for the instruction set at hand; [`Loop::run`]
+//! then only follows lists ([`exec`]). Results depend on shapes alone, neither on the number of threads nor on how the
+//! program was fused: every operation is rounded as if it ran alone.
+
+mod compile;
+mod convert;
+mod exec;
+mod float;
+mod instr;
+mod int;
+mod layout;
+mod random;
+mod reduce;
+#[cfg(test)]
+mod tests;
+
 use super::ir::Program;
 use crate::aval::DType;
+use crate::simd;
+pub use layout::contiguous;
 use smallvec::SmallVec;
 
 /// The storage of an operand or output of a [`Loop`].
@@ -12,14 +32,32 @@ pub struct Operand {
     pub strides: SmallVec<[isize; 6]>,
 }
 
+impl Operand {
+    /// A contiguous operand of the domain `dims`.
+    pub fn contiguous(dtype: DType, dims: &[usize]) -> Operand {
+        Operand {
+            dtype,
+            strides: contiguous(dims),
+        }
+    }
+}
+
 /// A program made ready to run over a domain.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Loop {
-    program: Program,
+    plan: compile::Plan,
+    layout: layout::Layout,
+    cut: exec::Cut,
+    cost: usize,
+    bytes: usize,
 }
 
 impl Loop {
     /// Prepares `program` for the domain `dims` (outer..., inner).
+    ///
+    /// `ins` are the operands and `outs` the outputs of the program, with one stride a dimension. For `Row` outputs the
+    /// inner stride is ignored, for `Col` outputs those of the `col_dims` dimensions before the inner one, which they
+    /// reduce. Distinct elements of an output must not overlap.
     pub fn new(
         program: &Program,
         dims: &[usize],
@@ -27,25 +65,77 @@ impl Loop {
         outs: &[Operand],
         col_dims: usize,
     ) -> Loop {
-        let _ = (dims, ins, outs, col_dims);
+        assert_eq!(
+            ins.len(),
+            program.operands().len(),
+            "one layout for each operand of the program"
+        );
+        assert_eq!(
+            outs.len(),
+            program.outs().len(),
+            "one layout for each output of the program"
+        );
+        let layout = layout::Layout::new(program, dims, ins, outs, col_dims);
+        let plan = compile::compile(program, &layout, simd::level());
+        let cut = exec::Cut::new(&plan, &layout);
+        let moved = ins
+            .iter()
+            .chain(outs)
+            .map(|x| x.dtype.size())
+            .sum::<usize>();
         Loop {
-            program: program.clone(),
+            plan,
+            cut,
+            cost: program.cost() + moved / 2,
+            bytes: moved * layout.len(),
+            layout,
         }
     }
 
     /// Runs the loop.
     ///
-    /// # Safety
-    /// Pointers must be valid for the layouts given to [`Loop::new`].
-    pub unsafe fn run(&self, ins: &[*const u8], outs: &[*mut u8]) {
-        let _ = (ins, outs, &self.program);
-    }
-
-    /// Runs a one-dimensional contiguous elementwise program over several lists of buffers in one parallel call.
+    /// An output may be the same buffer as an operand of the same layout (then the operand is overwritten); outputs
+    /// must not overlap operands in any other way, nor each other.
     ///
     /// # Safety
-    /// As [`Loop::run`], with `n` elements behind every pointer of a segment.
-    pub unsafe fn run_segments(&self, segments: &[(Vec<*mut u8>, usize)]) {
-        let _ = segments;
+    /// `ins` and `outs` must hold one pointer for each operand and output, to element 0 of the domain, aligned for the
+    /// dtype; every element that the layout reaches must be readable, or writable, for the length of the call; elements
+    /// of `Bool` operands must be 0 or 1.
+    pub unsafe fn run(&self, ins: &[*const u8], outs: &[*mut u8]) {
+        debug_assert_eq!(
+            (ins.len(), outs.len()),
+            (self.layout.ins.len(), self.layout.outs.len())
+        );
+        exec::run(
+            &self.plan,
+            &self.layout,
+            &self.cut,
+            self.flops(),
+            exec::Io { ins, outs },
+        );
+    }
+
+    /// Runs a one-dimensional elementwise loop over several segments in one parallel call: an optimizer over all its
+    /// parameters. A segment has the pointers of all operands, then of all outputs, and its number of elements; the
+    /// length given to [`Loop::new`] does not matter. Operands have stride 1, or 0 for single values.
+    ///
+    /// # Safety
+    /// As [`Loop::run`], for every segment; segments must not overlap.
+    pub unsafe fn run_segments(&self, segments: &[(&[*mut u8], usize)]) {
+        debug_assert!(
+            !self.plan.whole_rows && self.plan.cols.is_empty(),
+            "segments are one-dimensional"
+        );
+        exec::run_segments(&self.plan, &self.layout, self.cost, segments);
+    }
+
+    /// Rough number of vector operations times lanes: what the parallel grain is measured by.
+    pub fn flops(&self) -> usize {
+        self.cost * self.layout.len()
+    }
+
+    /// Bytes of operands and outputs, each counted as if it were as large as the domain.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 }

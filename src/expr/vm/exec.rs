@@ -1,0 +1,728 @@
+//! Runs a [`Plan`]: cuts the domain into tasks by its shape alone, and drives blocks, rows and phases.
+
+use super::compile::{ColReduce, Phase, Place, Plan};
+use super::instr::{Cx, Instr};
+use super::layout::Layout;
+use super::reduce::{CHUNK, COL_SPAN};
+use crate::buffer::with_scratch;
+use crate::par;
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+/// Elements of a task, roughly: large against the cost of starting one, small against a second-level cache.
+const GRAIN: usize = 32 << 10;
+/// Pieces into which the rows of a column reduction are cut at most.
+const MAX_SPLITS: usize = 64;
+
+/// The buffers of one run.
+#[derive(Clone, Copy)]
+pub(super) struct Io<'a> {
+    pub ins: &'a [*const u8],
+    pub outs: &'a [*mut u8],
+}
+
+// SAFETY: the caller of `Loop::run` vouches that the buffers may be read and written for the length of the call; tasks
+// write disjoint elements.
+unsafe impl Sync for Io<'_> {}
+
+/// How the domain is cut: ranges of steps through the outer dimensions, of rows and of columns.
+#[derive(Clone, Debug)]
+pub(super) struct Cut {
+    outer: usize,
+    rows: usize,
+    cols: usize,
+    tasks: [usize; 3],
+    /// A few long rows with reductions: rows one after the other, each cut in chunks.
+    by_chunks: bool,
+}
+
+fn pieces(n: usize, each: usize) -> usize {
+    n.div_ceil(each.max(1))
+}
+
+impl Cut {
+    pub fn new(plan: &Plan, layout: &Layout) -> Cut {
+        let (outer, rows, cols) = (layout.outer_len(), layout.rows, layout.cols);
+        let reduces = plan.phases.iter().any(|p| !p.reduces.is_empty());
+        let mut cut = Cut {
+            outer: 1,
+            rows: rows.max(1),
+            cols: cols.max(1),
+            tasks: [1; 3],
+            by_chunks: false,
+        };
+        if !plan.cols.is_empty() {
+            cut.cut_for_columns(plan, layout, reduces);
+        } else if reduces && outer * rows < 16 && cols >= 2 * CHUNK {
+            cut.by_chunks = true;
+            cut.outer = outer;
+            return cut;
+        } else {
+            if !plan.whole_rows && !reduces {
+                cut.cols = GRAIN.min(cols.max(1));
+            }
+            if cut.cols >= cols {
+                let step = plan.block_rows;
+                cut.rows = (GRAIN / cols.max(1))
+                    .max(1)
+                    .next_multiple_of(step)
+                    .min(rows.max(1));
+            } else {
+                cut.rows = 1;
+            }
+            if cut.rows >= rows {
+                cut.outer = (GRAIN / (rows * cols).max(1)).clamp(1, outer.max(1));
+            }
+        }
+        // Rows without elements still have row values.
+        cut.tasks = [
+            pieces(outer, cut.outer),
+            pieces(rows, cut.rows),
+            pieces(cols, cut.cols).max(1),
+        ];
+        cut
+    }
+
+    /// A task holds the columns' accumulators: rows are cut into few long pieces, and columns too if they are many.
+    fn cut_for_columns(&mut self, plan: &Plan, layout: &Layout, reduces: bool) {
+        let (outer, rows, cols) = (layout.outer_len(), layout.rows, layout.cols);
+        let sums = outer / layout.group.max(1);
+        let splits = (outer * rows * cols / GRAIN / sums.max(1)).clamp(1, MAX_SPLITS);
+        if layout.group == 1 {
+            self.rows = rows
+                .div_ceil(splits)
+                .next_multiple_of(COL_SPAN)
+                .min(rows.max(1));
+        } else {
+            self.outer = layout.group.div_ceil(splits).min(layout.group);
+            // Tasks must not straddle two sums.
+            while layout.group % self.outer != 0 {
+                self.outer += 1;
+            }
+        }
+        if !plan.whole_rows && !reduces && rows * layout.group <= COL_SPAN {
+            self.cols = (GRAIN / (rows * layout.group).max(1))
+                .next_multiple_of(plan.block)
+                .min(cols.max(1));
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.tasks.iter().product()
+    }
+}
+
+/// The state of one task: registers in scratch memory.
+struct Machine<'a> {
+    plan: &'a Plan,
+    layout: &'a Layout,
+    regs: *mut *mut u8,
+    /// Addresses of operands and outputs at row 0, column 0 of the current outer step.
+    bases: *mut *mut u8,
+    memory: *mut u8,
+    /// Bit `h`: output of hazard `h` must go through its scratch register.
+    unsafe_outs: u64,
+}
+
+fn align_up(bytes: usize) -> usize {
+    bytes.next_multiple_of(64)
+}
+
+/// Bytes of scratch for a machine.
+fn machine_bytes(plan: &Plan, layout: &Layout) -> usize {
+    let raw = layout.ins.len() + layout.outs.len();
+    align_up((plan.places.len() + raw) * 8) + plan.scratch
+}
+
+impl<'a> Machine<'a> {
+    /// Sets up registers in `memory`, which has [`machine_bytes`] bytes.
+    unsafe fn new(
+        plan: &'a Plan,
+        layout: &'a Layout,
+        memory: &mut [MaybeUninit<u8>],
+        io: Io,
+    ) -> Machine<'a> {
+        let raw = layout.ins.len() + layout.outs.len();
+        let regs = memory.as_mut_ptr().cast::<*mut u8>();
+        let bases = regs.add(plan.places.len());
+        let memory = memory
+            .as_mut_ptr()
+            .cast::<u8>()
+            .add(align_up((plan.places.len() + raw) * 8));
+        for (i, place) in plan.places.iter().enumerate() {
+            regs.add(i).write(match *place {
+                Place::Const(k) => plan.consts.as_ptr().add(k).cast_mut().cast(),
+                Place::Scratch(offset) => memory.add(offset),
+                _ => std::ptr::null_mut(),
+            });
+        }
+        let mut unsafe_outs = 0;
+        for (h, hazard) in plan.hazards.iter().enumerate() {
+            let aliased = |(i, &p): (usize, &*const u8)| {
+                hazard.readers >> i & 1 == 1 && std::ptr::eq(p, io.outs[hazard.out].cast_const())
+            };
+            unsafe_outs |= u64::from(io.ins.iter().enumerate().any(aliased)) << h;
+        }
+        Machine {
+            plan,
+            layout,
+            regs,
+            bases,
+            memory,
+            unsafe_outs,
+        }
+    }
+
+    /// Moves the base addresses to step `o` through the outer dimensions.
+    unsafe fn move_to_outer(&mut self, io: Io, o: usize) {
+        let (ins, outs) = (self.layout.ins.iter(), self.layout.outs.iter());
+        let starts = io
+            .ins
+            .iter()
+            .map(|p| p.cast_mut())
+            .chain(io.outs.iter().copied());
+        for (k, (access, start)) in ins.chain(outs).zip(starts).enumerate() {
+            let (mut rest, mut offset) = (o, 0isize);
+            for (&dim, &stride) in self.layout.outer.iter().zip(&access.outer).rev() {
+                offset += (rest % dim) as isize * stride;
+                rest /= dim;
+            }
+            let address = start.wrapping_offset(offset * access.dtype.size() as isize);
+            self.bases.add(k).write(address);
+            self.regs.add(k).write(address);
+        }
+    }
+
+    /// Points the registers of operands and outputs at row `r`, column `c`.
+    #[inline(always)]
+    unsafe fn point_at(&self, r: usize, c: usize) {
+        let accesses = self.layout.ins.iter().chain(&self.layout.outs);
+        for (k, access) in accesses.enumerate() {
+            let offset = r as isize * access.row + c as isize * access.col;
+            let address =
+                (*self.bases.add(k)).wrapping_offset(offset * access.dtype.size() as isize);
+            self.regs.add(k).write(address);
+        }
+        if self.unsafe_outs != 0 {
+            self.redirect_unsafe_outputs();
+        }
+    }
+
+    unsafe fn redirect_unsafe_outputs(&self) {
+        for (h, hazard) in self.plan.hazards.iter().enumerate() {
+            if self.unsafe_outs >> h & 1 == 1 {
+                let raw = self.regs.add(self.layout.ins.len() + hazard.out);
+                self.regs.add(hazard.real as usize).write(*raw);
+                raw.write(*self.regs.add(hazard.slot as usize));
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn cx(&self, rows: usize, cols: usize, index: u64, col0: usize) -> Cx {
+        Cx {
+            regs: self.regs,
+            rows,
+            cols,
+            index,
+            col0,
+            strides: self.plan.strides.as_ptr(),
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn run(&self, list: &[Instr], cx: &Cx) {
+        for ins in list {
+            (ins.run)(cx, ins);
+        }
+    }
+
+    /// The body over one block, and the copies of outputs that could not be written at once.
+    #[inline(always)]
+    unsafe fn block(&self, phase: &Phase, cx: &Cx) {
+        self.run(&phase.body, cx);
+        if self.unsafe_outs != 0 {
+            for (h, hazard) in self.plan.hazards.iter().enumerate() {
+                if self.unsafe_outs >> h & 1 == 1 {
+                    (hazard.copy.run)(cx, &hazard.copy);
+                }
+            }
+        }
+    }
+
+    fn index(&self, o: usize, r: usize, c: usize) -> u64 {
+        ((o * self.layout.rows + r) * self.layout.cols + c) as u64
+    }
+
+    /// All that one step through the outer dimensions needs, for `rows` and `cols`.
+    unsafe fn outer_step(
+        &mut self,
+        io: Io,
+        o: usize,
+        rows: Range<usize>,
+        cols: Range<usize>,
+        sums: &mut Option<Sums>,
+    ) {
+        self.move_to_outer(io, o);
+        if self.plan.whole_rows {
+            self.whole_rows(o, rows, sums);
+        } else {
+            for r in rows {
+                self.long_row(o, r, cols.clone(), sums);
+            }
+        }
+    }
+
+    unsafe fn whole_rows(&self, o: usize, rows: Range<usize>, sums: &mut Option<Sums>) {
+        let (plan, cols) = (self.plan, self.layout.cols);
+        self.run(&plan.tiles, &self.cx(plan.block_rows, cols, 0, 0));
+        let mut r = rows.start;
+        while r < rows.end {
+            let n = plan.block_rows.min(rows.end - r);
+            self.point_at(r, 0);
+            let cx = self.cx(n, cols, self.index(o, r, 0), 0);
+            self.block(&plan.phases[0], &cx);
+            if let Some(sums) = sums {
+                sums.add_rows(self, n);
+            }
+            r += n;
+        }
+    }
+
+    unsafe fn long_row(&self, o: usize, r: usize, cols: Range<usize>, sums: &mut Option<Sums>) {
+        for (p, phase) in self.plan.phases.iter().enumerate() {
+            self.begin_phase(phase, o, r);
+            let last = p + 1 == self.plan.phases.len();
+            self.pass(
+                phase,
+                o,
+                r,
+                cols.clone(),
+                if last { sums.as_mut() } else { None },
+            );
+            self.end_phase(phase);
+        }
+        self.finish_row(o, r);
+        if let Some(sums) = sums {
+            sums.end_row(self);
+        }
+    }
+
+    unsafe fn begin_phase(&self, phase: &Phase, o: usize, r: usize) {
+        let cx = self.cx(1, 1, self.index(o, r, 0), 0);
+        if !phase.rows.is_empty() {
+            self.point_at(r, 0);
+            self.run(&phase.rows, &cx);
+        }
+        phase
+            .reduces
+            .iter()
+            .for_each(|x| (x.begin.run)(&cx, &x.begin));
+    }
+
+    /// One pass over `cols` of row `r`. `cols` starts at the beginning of a chunk.
+    unsafe fn pass(
+        &self,
+        phase: &Phase,
+        o: usize,
+        r: usize,
+        cols: Range<usize>,
+        mut sums: Option<&mut Sums>,
+    ) {
+        let mut c = cols.start;
+        while c < cols.end {
+            let n = self.plan.block.min(cols.end - c);
+            self.point_at(r, c);
+            let cx = self.cx(1, n, self.index(o, r, c), c);
+            self.block(phase, &cx);
+            if let Some(sums) = sums.as_deref_mut() {
+                sums.add_piece(self, c - cols.start, n);
+            }
+            c += n;
+            if c % CHUNK == 0 || c == cols.end {
+                phase
+                    .reduces
+                    .iter()
+                    .for_each(|x| (x.end_chunk.run)(&cx, &x.end_chunk));
+            }
+        }
+    }
+
+    unsafe fn end_phase(&self, phase: &Phase) {
+        let cx = self.cx(1, 1, 0, 0);
+        phase
+            .reduces
+            .iter()
+            .for_each(|x| (x.finish.run)(&cx, &x.finish));
+    }
+
+    unsafe fn finish_row(&self, o: usize, r: usize) {
+        if !self.plan.finish.is_empty() {
+            self.point_at(r, 0);
+            self.run(&self.plan.finish, &self.cx(1, 1, self.index(o, r, 0), 0));
+        }
+    }
+}
+
+/// The accumulators of column reductions in one task.
+struct Sums<'a> {
+    cols: &'a [ColReduce],
+    width: usize,
+    rows_since_flush: usize,
+}
+
+impl<'a> Sums<'a> {
+    unsafe fn flush(&mut self, m: &Machine) {
+        self.cols
+            .iter()
+            .for_each(|x| (x.flush.run)(&m.cx(1, self.width, 0, 0), &x.flush));
+        self.rows_since_flush = 0;
+    }
+
+    /// Adds a block of `rows` whole rows, flushing after every [`COL_SPAN`] rows.
+    unsafe fn add_rows(&mut self, m: &Machine, rows: usize) {
+        let mut done = 0;
+        while done < rows {
+            let n = (rows - done).min(COL_SPAN - self.rows_since_flush);
+            for x in self.cols {
+                let value = m.regs.add(x.block.args[0] as usize);
+                let start = *value;
+                value.write(start.add(done * self.width * x.value_size));
+                (x.block.run)(&m.cx(n, self.width, 0, 0), &x.block);
+                value.write(start);
+            }
+            done += n;
+            self.rows_since_flush += n;
+            if self.rows_since_flush == COL_SPAN {
+                self.flush(m);
+            }
+        }
+    }
+
+    /// Adds `n` columns from `offset` on of the current row.
+    unsafe fn add_piece(&mut self, m: &Machine, offset: usize, n: usize) {
+        for x in self.cols {
+            let acc = m.regs.add(x.acc as usize);
+            let start = *acc;
+            acc.write(start.add(offset * x.value_size));
+            (x.block.run)(&m.cx(1, n, 0, 0), &x.block);
+            acc.write(start);
+        }
+    }
+
+    unsafe fn end_row(&mut self, m: &Machine) {
+        self.rows_since_flush += 1;
+        if self.rows_since_flush == COL_SPAN {
+            self.flush(m);
+        }
+    }
+}
+
+/// Runs the plan over its whole domain.
+///
+/// # Safety
+/// As [`super::Loop::run`].
+pub(super) unsafe fn run(plan: &Plan, layout: &Layout, cut: &Cut, flops: usize, io: Io) {
+    if cut.by_chunks {
+        return run_by_chunks(plan, layout, flops, io);
+    }
+    if !plan.cols.is_empty() {
+        return run_columns(plan, layout, cut, flops, io);
+    }
+    let task = |t: usize| {
+        with_scratch(machine_bytes(plan, layout), |memory| {
+            // SAFETY: the scratch has the size asked for; the caller vouches for the buffers.
+            unsafe {
+                let mut m = Machine::new(plan, layout, memory, io);
+                run_task(&mut m, cut, io, t, &mut None);
+            }
+        });
+    };
+    match cut.count() {
+        0 => {}
+        1 => task(0),
+        n => par::parallel_for(n, flops, task),
+    }
+}
+
+/// Range `i` of the pieces of `each` of `0..n`.
+fn piece(i: usize, each: usize, n: usize) -> Range<usize> {
+    (i * each).min(n)..((i + 1) * each).min(n)
+}
+
+unsafe fn run_task(m: &mut Machine, cut: &Cut, io: Io, t: usize, sums: &mut Option<Sums>) {
+    let [_, by_rows, by_cols] = cut.tasks;
+    let (c, r, o) = (t % by_cols, t / by_cols % by_rows, t / by_cols / by_rows);
+    let cols = piece(c, cut.cols, m.layout.cols);
+    start_task(m, io);
+    for o in piece(o, cut.outer, m.layout.outer_len()) {
+        m.outer_step(io, o, piece(r, cut.rows, m.layout.rows), cols.clone(), sums);
+    }
+}
+
+/// Single values, computed once a task.
+unsafe fn start_task(m: &mut Machine, io: Io) {
+    if !m.plan.once.is_empty() {
+        m.move_to_outer(io, 0);
+        m.run(&m.plan.once, &m.cx(1, 1, 0, 0));
+    }
+}
+
+/// Column reductions: every task sums into wide accumulators of its own, which are then added in order.
+unsafe fn run_columns(plan: &Plan, layout: &Layout, cut: &Cut, flops: usize, io: Io) {
+    let (outer, cols) = (layout.outer_len(), layout.cols);
+    // Every (outer piece, row piece) has accumulators for all columns, of at most 8 bytes each.
+    let [by_outer, by_rows, by_cols] = cut.tasks;
+    let stride = align_up(cols * 8);
+    let partial = plan.cols.len() * stride;
+    with_scratch(
+        by_outer * by_rows.max(1) * partial,
+        |shared: &mut [MaybeUninit<u8>]| {
+            let shared = Shared(shared.as_mut_ptr().cast());
+            let task = |t: usize| {
+                let narrow = align_up(cut.cols * 8) * plan.cols.len();
+                with_scratch(machine_bytes(plan, layout) + narrow, |memory| {
+                    // SAFETY: sizes as asked for; tasks have disjoint accumulators.
+                    unsafe {
+                        let (own, narrow) = memory.split_at_mut(machine_bytes(plan, layout));
+                        let mut m = Machine::new(plan, layout, own, io);
+                        let first = t % by_cols * cut.cols;
+                        let width = cut.cols.min(cols - first);
+                        let wide = shared.at(t / by_cols * partial);
+                        let mut sums = Some(Sums::start(
+                            &m,
+                            narrow,
+                            wide,
+                            first,
+                            width,
+                            stride,
+                            align_up(cut.cols * 8),
+                        ));
+                        run_task(&mut m, cut, io, t, &mut sums);
+                        if let Some(mut sums) = sums {
+                            sums.flush(&m);
+                        }
+                    }
+                });
+            };
+            if layout.rows == 0 || outer == 0 {
+                // Nothing to add up: the identity, if there is anything to write.
+                finish_columns(plan, layout, io, &shared, 0, stride);
+            } else {
+                par::parallel_for(cut.count(), flops, task);
+                let pieces = by_outer * by_rows / (outer / layout.group).max(1);
+                finish_columns(plan, layout, io, &shared, pieces, stride);
+            }
+        },
+    );
+}
+
+/// Memory that tasks share, each its own part.
+struct Shared(*mut u8);
+
+// SAFETY: tasks write disjoint parts, and they are read after all tasks have ended.
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    unsafe fn at(&self, offset: usize) -> *mut u8 {
+        self.0.add(offset)
+    }
+}
+
+impl<'a> Sums<'a> {
+    /// Accumulators for `width` columns from `first` on: wide ones inside the task's shared part.
+    unsafe fn start(
+        m: &Machine<'a>,
+        narrow: &mut [MaybeUninit<u8>],
+        wide: *mut u8,
+        first: usize,
+        width: usize,
+        wide_stride: usize,
+        narrow_stride: usize,
+    ) -> Sums<'a> {
+        for (i, x) in m.plan.cols.iter().enumerate() {
+            m.regs
+                .add(x.acc as usize)
+                .write(narrow.as_mut_ptr().cast::<u8>().add(i * narrow_stride));
+            m.regs
+                .add(x.wide as usize)
+                .write(wide.add(i * wide_stride + first * x.wide_size));
+            (x.begin.run)(&m.cx(1, width, 0, 0), &x.begin);
+        }
+        Sums {
+            cols: &m.plan.cols,
+            width,
+            rows_since_flush: 0,
+        }
+    }
+}
+
+/// Adds the partial sums of each output in order and stores them.
+unsafe fn finish_columns(
+    plan: &Plan,
+    layout: &Layout,
+    io: Io,
+    shared: &Shared,
+    pieces: usize,
+    stride: usize,
+) {
+    let cols = layout.cols;
+    let sums = layout.outer_len() / layout.group.max(1);
+    with_scratch(machine_bytes(plan, layout) + 3 * stride, |memory| {
+        let (own, extra) = memory.split_at_mut(machine_bytes(plan, layout));
+        let mut m = Machine::new(plan, layout, own, io);
+        let (total, narrow) = (
+            extra.as_mut_ptr().cast::<u8>(),
+            extra.as_mut_ptr().cast::<u8>().add(stride),
+        );
+        let cx = m.cx(1, cols, 0, 0);
+        for sum in 0..sums {
+            m.move_to_outer(io, sum * layout.group);
+            for (i, x) in plan.cols.iter().enumerate() {
+                m.regs.add(x.wide as usize).write(total);
+                m.regs.add(x.acc as usize).write(narrow);
+                m.regs.add(x.value as usize).write(narrow);
+                (x.begin.run)(&cx, &x.begin);
+                for p in 0..pieces {
+                    let other = shared.at(((sum * pieces + p) * plan.cols.len() + i) * stride);
+                    m.regs.add(x.other as usize).write(other);
+                    (x.join.run)(&cx, &x.join);
+                }
+                (x.finish.run)(&cx, &x.finish);
+                (x.store.run)(&cx, &x.store);
+            }
+        }
+    });
+}
+
+/// A few long rows: each phase of each row runs over its chunks in parallel.
+unsafe fn run_by_chunks(plan: &Plan, layout: &Layout, flops: usize, io: Io) {
+    let chunks = pieces(layout.cols, CHUNK);
+    let most = plan
+        .phases
+        .iter()
+        .map(|p| p.reduces.len())
+        .max()
+        .unwrap_or(0);
+    let totals = align_up(chunks * most * 8);
+    with_scratch(
+        totals + machine_bytes(plan, layout),
+        |memory: &mut [MaybeUninit<u8>]| {
+            let (partial, own) = memory.split_at_mut(totals);
+            let partial = Shared(partial.as_mut_ptr().cast());
+            let mut m = Machine::new(plan, layout, own, io);
+            start_task(&mut m, io);
+            for o in 0..layout.outer_len() {
+                m.move_to_outer(io, o);
+                for r in 0..layout.rows {
+                    for phase in &plan.phases {
+                        m.begin_phase(phase, o, r);
+                        let kept = Shared(m.memory);
+                        let task = |t: usize| {
+                            chunk_task(plan, layout, io, phase, (o, r, t), &kept, &partial)
+                        };
+                        par::parallel_for(chunks, flops, task);
+                        let cx = m.cx(1, 1, 0, 0);
+                        for (i, x) in phase.reduces.iter().enumerate() {
+                            for t in 0..chunks {
+                                m.regs
+                                    .add(x.partial as usize)
+                                    .write(partial.at((t * phase.reduces.len() + i) * 8));
+                                (x.join.run)(&cx, &x.join);
+                            }
+                        }
+                        m.end_phase(phase);
+                    }
+                    m.finish_row(o, r);
+                }
+            }
+        },
+    );
+}
+
+/// One chunk of a row in one phase, with the row values of the caller's machine; leaves its totals in `partial`.
+fn chunk_task(
+    plan: &Plan,
+    layout: &Layout,
+    io: Io,
+    phase: &Phase,
+    (o, r, t): (usize, usize, usize),
+    kept: &Shared,
+    partial: &Shared,
+) {
+    with_scratch(machine_bytes(plan, layout), |memory| {
+        // SAFETY: the row area of `kept` is not written while chunks run; each chunk has its own totals.
+        unsafe {
+            let mut m = Machine::new(plan, layout, memory, io);
+            std::ptr::copy_nonoverlapping(kept.0.cast_const(), m.memory, plan.row_area);
+            m.move_to_outer(io, o);
+            let cx = m.cx(1, 1, 0, 0);
+            phase
+                .reduces
+                .iter()
+                .for_each(|x| (x.begin.run)(&cx, &x.begin));
+            m.pass(phase, o, r, piece(t, CHUNK, layout.cols), None);
+            for (i, x) in phase.reduces.iter().enumerate() {
+                let total = (*m.regs.add(x.state as usize)).add(x.total);
+                std::ptr::copy_nonoverlapping(
+                    total,
+                    partial.at((t * phase.reduces.len() + i) * 8),
+                    8,
+                );
+            }
+        }
+    });
+}
+
+/// Runs a one-dimensional plan over several segments, each with buffers and a length of its own, in one parallel call.
+///
+/// # Safety
+/// As [`super::Loop::run_segments`].
+pub(super) unsafe fn run_segments(
+    plan: &Plan,
+    layout: &Layout,
+    flops_each: usize,
+    segments: &[(&[*mut u8], usize)],
+) {
+    let total: usize = segments.iter().map(|s| s.1).sum();
+    let tasks: usize = segments.iter().map(|s| pieces(s.1, GRAIN)).sum();
+    let shared = Segments(segments);
+    par::parallel_for(tasks, total * flops_each, |t| {
+        let mut first = 0;
+        let Some(&(buffers, n)) = shared.all().iter().find(|s| {
+            let count = pieces(s.1, GRAIN);
+            let found = t < first + count;
+            first += if found { 0 } else { count };
+            found
+        }) else {
+            return;
+        };
+        run_segment(plan, layout, buffers, piece(t - first, GRAIN, n));
+    });
+}
+
+struct Segments<'a>(&'a [(&'a [*mut u8], usize)]);
+
+// SAFETY: as for `Io`.
+unsafe impl Sync for Segments<'_> {}
+
+impl<'a> Segments<'a> {
+    fn all(&self) -> &'a [(&'a [*mut u8], usize)] {
+        self.0
+    }
+}
+
+/// The elements `range` of one segment.
+fn run_segment(plan: &Plan, layout: &Layout, buffers: &[*mut u8], range: Range<usize>) {
+    let (ins, outs) = buffers.split_at(layout.ins.len());
+    let ins: smallvec::SmallVec<[*const u8; 16]> = ins.iter().map(|p| p.cast_const()).collect();
+    let io = Io { ins: &ins, outs };
+    with_scratch(machine_bytes(plan, layout), |memory| {
+        // SAFETY: the scratch has the size asked for; the caller vouches for the buffers.
+        unsafe {
+            let mut m = Machine::new(plan, layout, memory, io);
+            start_task(&mut m, io);
+            m.outer_step(io, 0, 0..1, range, &mut None);
+        }
+    });
+}

@@ -1,0 +1,247 @@
+//! Instructions on floats: arithmetic by vectors, rare functions one element at a time in `f64`.
+
+use super::instr::{Cx, Instr, KernelFn, Op, map1, resolve};
+use crate::expr::eval;
+use crate::expr::ir::{BinOp, Ty, UnOp};
+use crate::simd::{Float, Isa, Lanes, Level};
+use std::marker::PhantomData;
+
+/// A vector function of one argument.
+trait Un<T: Float> {
+    unsafe fn apply<L: Lanes<T>>(v: L::V) -> L::V;
+}
+
+/// A vector function of two arguments.
+trait Bin<T: Float> {
+    unsafe fn apply<L: Lanes<T>>(a: L::V, b: L::V) -> L::V;
+}
+
+macro_rules! vector_functions {
+    ($trait:ident, $($name:ident($($arg:ident),*) $body:expr;)*) => {
+        $(struct $name;
+        impl<T: Float> $trait<T> for $name {
+            #[inline(always)]
+            unsafe fn apply<L: Lanes<T>>($($arg: L::V),*) -> L::V { $body }
+        })*
+    };
+}
+
+vector_functions! { Un,
+    Neg(v) L::neg(v);
+    Abs(v) L::abs(v);
+    Sqrt(v) L::sqrt(v);
+    Rsqrt(v) L::div(L::splat(T::ONE), L::sqrt(v));
+    Relu(v) L::select(L::le(v, L::zero()), L::zero(), v);
+    Floor(v) L::floor(v);
+    Ceil(v) L::ceil(v);
+    Round(v) L::round_even(v);
+    Trunc(v) L::trunc(v);
+    // +-1 where |v| > 0, else v itself: keeps signed zeros and NaN.
+    Sign(v) L::select(L::gt(L::abs(v), L::zero()), L::copysign(L::splat(T::ONE), v), v);
+}
+
+vector_functions! { Bin,
+    Add(a, b) L::add(a, b);
+    Sub(a, b) L::sub(a, b);
+    Mul(a, b) L::mul(a, b);
+    Div(a, b) L::div(a, b);
+    Max(a, b) L::max_nan(a, b);
+    Min(a, b) L::min_nan(a, b);
+    CopySign(a, b) L::copysign(a, b);
+}
+
+struct UnLoop<F, T>(PhantomData<(F, T)>);
+
+impl<T: Float, F: Un<T>> Op for UnLoop<F, T> {
+    #[inline(always)]
+    unsafe fn run<I: Isa>(cx: &Cx, ins: &Instr) {
+        un_loop::<T, F, T::Simd<I>>(cx.len(ins), cx.reg(ins.dst), cx.reg(ins.args[0]));
+    }
+}
+
+#[inline(always)]
+unsafe fn un_loop<T: Float, F: Un<T>, L: Lanes<T>>(n: usize, dst: *mut T, a: *const T) {
+    let mut i = 0;
+    while i + L::N <= n {
+        L::store(dst.add(i), F::apply::<L>(L::load(a.add(i))));
+        i += L::N;
+    }
+    if i < n {
+        L::store_partial(
+            dst.add(i),
+            F::apply::<L>(L::load_partial(a.add(i), n - i)),
+            n - i,
+        );
+    }
+}
+
+/// `A`, `B`: whether the first and second argument are single values.
+struct BinLoop<F, T, const A: bool, const B: bool>(PhantomData<(F, T)>);
+
+impl<T: Float, F: Bin<T>, const A: bool, const B: bool> Op for BinLoop<F, T, A, B> {
+    #[inline(always)]
+    unsafe fn run<I: Isa>(cx: &Cx, ins: &Instr) {
+        let (a, b) = (cx.reg(ins.args[0]), cx.reg(ins.args[1]));
+        bin_loop::<T, F, T::Simd<I>, A, B>(cx.len(ins), cx.reg(ins.dst), a, b);
+    }
+}
+
+#[inline(always)]
+unsafe fn bin_loop<T: Float, F: Bin<T>, L: Lanes<T>, const A: bool, const B: bool>(
+    n: usize,
+    dst: *mut T,
+    a: *const T,
+    b: *const T,
+) {
+    let a_splat = if A { L::splat(*a) } else { L::zero() };
+    let b_splat = if B { L::splat(*b) } else { L::zero() };
+    let mut i = 0;
+    while i + L::N <= n {
+        let x = if A { a_splat } else { L::load(a.add(i)) };
+        let y = if B { b_splat } else { L::load(b.add(i)) };
+        L::store(dst.add(i), F::apply::<L>(x, y));
+        i += L::N;
+    }
+    if i < n {
+        let x = if A {
+            a_splat
+        } else {
+            L::load_partial(a.add(i), n - i)
+        };
+        let y = if B {
+            b_splat
+        } else {
+            L::load_partial(b.add(i), n - i)
+        };
+        L::store_partial(dst.add(i), F::apply::<L>(x, y), n - i);
+    }
+}
+
+/// Any function of one argument, through the scalar definition in `f64`.
+struct UnRare<T>(PhantomData<T>);
+
+impl<T: Float> Op for UnRare<T> {
+    #[inline(always)]
+    unsafe fn run<I: Isa>(cx: &Cx, ins: &Instr) {
+        let op = UnOp::ALL[ins.aux as usize];
+        let (dst, a) = (cx.reg::<T>(ins.dst), cx.reg::<T>(ins.args[0]));
+        for i in 0..cx.len(ins) {
+            *dst.add(i) = T::from_f64(eval::un_f64(op, (*a.add(i)).to_f64()));
+        }
+    }
+}
+
+/// Any function of two arguments, through the scalar definition in `f64`.
+struct BinRare<T>(PhantomData<T>);
+
+impl<T: Float> Op for BinRare<T> {
+    #[inline(always)]
+    unsafe fn run<I: Isa>(cx: &Cx, ins: &Instr) {
+        let op = BinOp::ALL[ins.aux as usize];
+        let ty = if size_of::<T>() == 4 {
+            Ty::F32
+        } else {
+            Ty::F64
+        };
+        let (dst, a, b) = (
+            cx.reg::<T>(ins.dst),
+            cx.reg::<T>(ins.args[0]),
+            cx.reg::<T>(ins.args[1]),
+        );
+        let step = |single: bool| usize::from(!single);
+        let (p, q) = (step(ins.is_single(0)), step(ins.is_single(1)));
+        for i in 0..cx.len(ins) {
+            let (x, y) = ((*a.add(i * p)).to_f64(), (*b.add(i * q)).to_f64());
+            *dst.add(i) = T::from_f64(eval::bin_f64(op, x, y, ty));
+        }
+    }
+}
+
+/// `IsNan`, `IsInf`, `IsFinite`: 1 byte an element.
+struct Test<T, const OP: u8>(PhantomData<T>);
+
+impl<T: Float, const OP: u8> Op for Test<T, OP> {
+    #[inline(always)]
+    unsafe fn run<I: Isa>(cx: &Cx, ins: &Instr) {
+        map1(
+            cx.len(ins),
+            cx.reg::<u8>(ins.dst),
+            cx.reg::<T>(ins.args[0]),
+            |x: T| {
+                // x - x is 0 for finite numbers and NaN for the others.
+                let (nan, finite) = (x != x, x - x == T::ZERO);
+                u8::from(match OP {
+                    0 => nan,
+                    1 => !nan & !finite,
+                    _ => finite,
+                })
+            },
+        );
+    }
+}
+
+/// Rounds to the precision of `bf16` (`HALF` false) or `f16`, staying `f32`.
+struct Narrow<const HALF: bool>;
+
+impl<const HALF: bool> Op for Narrow<HALF> {
+    #[inline(always)]
+    unsafe fn run<I: Isa>(cx: &Cx, ins: &Instr) {
+        map1(
+            cx.len(ins),
+            cx.reg::<f32>(ins.dst),
+            cx.reg::<f32>(ins.args[0]),
+            |x: f32| {
+                if HALF {
+                    super::convert::f16_to_f32(super::convert::f32_to_f16(x))
+                } else {
+                    super::convert::bf16_to_f32(super::convert::f32_to_bf16(x))
+                }
+            },
+        );
+    }
+}
+
+/// The code of `op` on type `T`.
+pub(super) fn unary<T: Float>(op: UnOp, level: Level) -> KernelFn {
+    match op {
+        UnOp::Neg => resolve::<UnLoop<Neg, T>>(level),
+        UnOp::Abs => resolve::<UnLoop<Abs, T>>(level),
+        UnOp::Sqrt => resolve::<UnLoop<Sqrt, T>>(level),
+        UnOp::Rsqrt => resolve::<UnLoop<Rsqrt, T>>(level),
+        UnOp::Relu => resolve::<UnLoop<Relu, T>>(level),
+        UnOp::Floor => resolve::<UnLoop<Floor, T>>(level),
+        UnOp::Ceil => resolve::<UnLoop<Ceil, T>>(level),
+        UnOp::Round => resolve::<UnLoop<Round, T>>(level),
+        UnOp::Trunc => resolve::<UnLoop<Trunc, T>>(level),
+        UnOp::Sign => resolve::<UnLoop<Sign, T>>(level),
+        UnOp::IsNan => resolve::<Test<T, 0>>(level),
+        UnOp::IsInf => resolve::<Test<T, 1>>(level),
+        UnOp::IsFinite => resolve::<Test<T, 2>>(level),
+        UnOp::RoundBf16 => resolve::<Narrow<false>>(level),
+        UnOp::RoundF16 => resolve::<Narrow<true>>(level),
+        _ => resolve::<UnRare<T>>(level),
+    }
+}
+
+/// The code of `op` on type `T`, with the arguments that are single values.
+pub(super) fn binary<T: Float>(op: BinOp, single: u8, level: Level) -> KernelFn {
+    match op {
+        BinOp::Add => forms::<T, Add>(single, level),
+        BinOp::Sub => forms::<T, Sub>(single, level),
+        BinOp::Mul => forms::<T, Mul>(single, level),
+        BinOp::Div => forms::<T, Div>(single, level),
+        BinOp::Max => forms::<T, Max>(single, level),
+        BinOp::Min => forms::<T, Min>(single, level),
+        BinOp::CopySign => forms::<T, CopySign>(single, level),
+        _ => resolve::<BinRare<T>>(level),
+    }
+}
+
+fn forms<T: Float, F: Bin<T>>(single: u8, level: Level) -> KernelFn {
+    match single & 3 {
+        0 => resolve::<BinLoop<F, T, false, false>>(level),
+        1 => resolve::<BinLoop<F, T, true, false>>(level),
+        2 => resolve::<BinLoop<F, T, false, true>>(level),
+        _ => resolve::<BinLoop<F, T, true, true>>(level),
+    }
+}
