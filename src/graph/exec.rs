@@ -50,6 +50,28 @@ impl Operand {
     }
 }
 
+impl Operand {
+    /// Is it one value?
+    pub fn is_single(&self) -> bool {
+        self.shape.iter().product::<usize>() == 1
+    }
+    /// Is it a contiguous array of `n` elements?
+    pub fn covers_flat(&self, n: usize) -> bool {
+        self.shape.iter().product::<usize>() == n && is_contiguous(&self.shape, &self.strides)
+    }
+    /// The root and the range of bytes within which its elements lie.
+    pub fn reach(&self) -> (Root, isize, isize) {
+        let size = self.dtype.size() as isize;
+        let (mut low, mut high) = (self.bytes, self.bytes + size);
+        for (&n, &s) in self.shape.iter().zip(&self.strides) {
+            let span = (n as isize - 1).max(0) * s * size;
+            low += span.min(0);
+            high += span.max(0);
+        }
+        (self.root, low, high)
+    }
+}
+
 /// What a step runs.
 #[derive(Debug)]
 pub enum Body {
@@ -342,7 +364,7 @@ unsafe fn run_step(step: &Step, bases: &Bases) {
             let outs: SmallVec<[*mut u8; 8]> = step.outs.iter().map(|o| bases.address(o)).collect();
             body.run(&ins, &outs);
         }
-        Body::Segments(..) => unreachable!("not made yet"),
+        Body::Segments(body, _, counts) => run_segments(step, body, counts, bases),
         Body::Kernel(op) => {
             let ins: SmallVec<[View; 4]> = step
                 .ins
@@ -360,4 +382,33 @@ unsafe fn run_step(step: &Step, bases: &Bases) {
             });
         }
     }
+}
+
+/// Runs one loop over several lists of arrays.
+///
+/// # Safety
+/// As [`run_step`].
+unsafe fn run_segments(step: &Step, body: &Loop, counts: &[usize], bases: &Bases) {
+    let (ins, outs) = (
+        step.ins.len() / counts.len(),
+        step.outs.len() / counts.len(),
+    );
+    let mut pointers: SmallVec<[*mut u8; 256]> = SmallVec::new();
+    for i in 0..counts.len() {
+        pointers.extend(
+            step.ins[i * ins..(i + 1) * ins]
+                .iter()
+                .map(|o| bases.address(o)),
+        );
+        pointers.extend(
+            step.outs[i * outs..(i + 1) * outs]
+                .iter()
+                .map(|o| bases.address(o)),
+        );
+    }
+    let segments: SmallVec<[(&[*mut u8], usize); 32]> = pointers
+        .chunks(ins + outs)
+        .zip(counts.iter().copied())
+        .collect();
+    body.run_segments(&segments);
 }

@@ -3,6 +3,7 @@
 //! - [`ir`]: the graph, captured from traced tensors;
 //! - [`simplify`]: equal nodes are merged, constants spread;
 //! - [`fuse`]: elementwise and row-wise nodes become clusters, each one loop;
+//! - `merge`: equal loops over different arrays become one step;
 //! - [`plan`]: order, storage, arena offsets, state updates in place;
 //! - [`exec`]: runs the plan, without allocating;
 //! - [`state`]: cells that hold variables between steps;
@@ -13,6 +14,7 @@ pub mod dump;
 pub mod exec;
 pub mod fuse;
 pub mod ir;
+mod merge;
 pub mod plan;
 pub mod simplify;
 pub mod state;

@@ -128,10 +128,7 @@ impl Planner<'_> {
         }
     }
 
-    fn operand(&mut self, aval: &Aval, place: &Place) -> Operand {
-        if let Root::Arena(b) = place.root {
-            self.blocks[b].last = self.blocks[b].last.max(self.steps.len());
-        }
+    fn operand(&self, aval: &Aval, place: &Place) -> Operand {
         Operand {
             root: place.root,
             bytes: place.offset * aval.dtype.size() as isize,
@@ -535,6 +532,33 @@ impl Planner<'_> {
         }
     }
 
+    /// First and last use of every block, now that the order of the steps is settled.
+    fn measure_lifetimes(&mut self, results: &[Operand]) {
+        let end = self.steps.len();
+        for b in &mut self.blocks {
+            (b.first, b.last) = (end, 0);
+        }
+        for (i, step) in self.steps.iter().enumerate() {
+            for o in step.ins.iter().chain(&step.outs) {
+                if let Root::Arena(b) = o.root {
+                    self.blocks[b].first = self.blocks[b].first.min(i);
+                    self.blocks[b].last = self.blocks[b].last.max(i);
+                }
+            }
+        }
+        for o in results {
+            if let Root::Arena(b) = o.root {
+                self.blocks[b].last = end;
+            }
+        }
+        for b in &mut self.blocks {
+            if b.first > b.last {
+                b.bytes = 0; // written to a cell instead
+                (b.first, b.last) = (0, 0);
+            }
+        }
+    }
+
     fn finish(mut self, signature: &Signature, units: &[Unit]) -> Result<Plan> {
         let mut results = Vec::new();
         for &v in &self.graph.outputs {
@@ -552,6 +576,8 @@ impl Planner<'_> {
             };
             results.push(self.operand(&aval, &place));
         }
+        self.steps = super::merge::merge(std::mem::take(&mut self.steps));
+        self.measure_lifetimes(&results);
         let (offsets, size) = arena::assign(&self.blocks);
         let dump = super::dump::text(self.graph, units);
         let inputs = signature.inputs.iter().map(|t| t.aval().clone()).collect();
