@@ -335,8 +335,9 @@ pub fn contiguous(x: &Tensor) -> Result<Tensor> {
         return Ok(x.clone());
     }
     let outs: Avals = SmallVec::from_iter([x.aval().clone()]);
-    let b = Builder::new(&[Ty::of(x.dtype())]);
-    let program = b.finish(&[(0, OutKind::Full)]);
+    let mut b = Builder::new(&[Ty::of(x.dtype())]);
+    let loaded = b.load(0);
+    let program = b.finish(&[(loaded, OutKind::Full)]);
     let mut arrays = run_map("contiguous", &program, &[x], &outs)?;
     Ok(Tensor::from_array(x.aval().clone(), arrays.remove(0)))
 }

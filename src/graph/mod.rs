@@ -18,6 +18,8 @@ mod merge;
 pub mod plan;
 pub mod simplify;
 pub mod state;
+#[cfg(test)]
+mod tests;
 
 pub use exec::Plan;
 pub use state::Cell;

@@ -146,8 +146,9 @@ impl Planner<'_> {
     }
 
     fn copy_to(&mut self, aval: &Aval, from: &Place, to: &Place) {
-        let b = Builder::new(&[Ty::of(aval.dtype)]);
-        let program = b.finish(&[(0, OutKind::Full)]);
+        let mut b = Builder::new(&[Ty::of(aval.dtype)]);
+        let x = b.load(0);
+        let program = b.finish(&[(x, OutKind::Full)]);
         let (dims, from_strides, to_strides) = match aval.shape.is_empty() {
             true => (
                 Shape::from_elem(1, 1),
