@@ -394,8 +394,22 @@ impl Builder {
 
     /// [`Builder::inline`] that gives the image of every node.
     pub(crate) fn inline_nodes(&mut self, program: &Program, operands: &[Id]) -> Vec<Id> {
+        self.inline_replacing(program, operands, |_, _| None)
+    }
+
+    /// [`Builder::inline_nodes`] where `replace(builder, node)` may give another node instead of a copy.
+    pub(crate) fn inline_replacing(
+        &mut self,
+        program: &Program,
+        operands: &[Id],
+        mut replace: impl FnMut(&mut Builder, Id) -> Option<Id>,
+    ) -> Vec<Id> {
         let mut map: Vec<Id> = Vec::with_capacity(program.nodes.len());
-        for node in &program.nodes {
+        for (i, node) in program.nodes.iter().enumerate() {
+            if let Some(id) = replace(self, i as Id) {
+                map.push(id);
+                continue;
+            }
             let at = |id: Id| map[id as usize];
             let id = match *node {
                 Node::Load(i) => self.cast(operands[i as usize], program.operands[i as usize]),

@@ -17,18 +17,28 @@ fn arange(shape: &[usize], from: f32, step: f32) -> Tensor {
 /// Runs `f` eagerly and compiled on the same inputs and compares all elements.
 fn same(inputs: &[Tensor], f: impl Fn(&[Tensor]) -> Result<Vec<Tensor>>) -> Vec<Vec<f64>> {
     let eager = f(inputs).unwrap();
-    let traced: Vec<Tensor> =
-        inputs.iter().map(|t| Tensor::placeholder(t.shape(), t.dtype()).unwrap()).collect();
+    let traced: Vec<Tensor> = inputs
+        .iter()
+        .map(|t| Tensor::placeholder(t.shape(), t.dtype()).unwrap())
+        .collect();
     let outs = f(&traced).unwrap();
     let plan = compile(&traced, &outs).unwrap();
     let compiled = plan.run(inputs).unwrap();
     let again = plan.run(inputs).unwrap();
     for ((e, c), a) in eager.iter().zip(&compiled).zip(&again) {
         assert_eq!(e.aval(), c.aval());
-        let (e, c, a) = (e.to_vec::<f64>().unwrap(), c.to_vec::<f64>().unwrap(), a.to_vec::<f64>().unwrap());
+        let (e, c, a) = (
+            e.to_vec::<f64>().unwrap(),
+            c.to_vec::<f64>().unwrap(),
+            a.to_vec::<f64>().unwrap(),
+        );
         assert_eq!(c, a, "a second run differs");
         for (x, y) in e.iter().zip(&c) {
-            assert!((x - y).abs() <= 1e-5 * x.abs().max(1.0) || x == y, "{e:?}\n{c:?}\n{}", plan.dump());
+            assert!(
+                (x - y).abs() <= 1e-5 * x.abs().max(1.0) || x == y,
+                "{e:?}\n{c:?}\n{}",
+                plan.dump()
+            );
         }
     }
     compiled.iter().map(|t| t.to_vec().unwrap()).collect()
@@ -46,7 +56,11 @@ fn elementwise_chains_are_one_loop() {
     let f = |t: &[Tensor]| Ok(vec![t[0].exp()?.add(&t[0])?.multiply(&t[0])?.negative()?]);
     same(std::slice::from_ref(&x), f);
     let p = Tensor::placeholder(&[7, 5], DType::F32).unwrap();
-    let plan = compile(std::slice::from_ref(&p), &f(std::slice::from_ref(&p)).unwrap()).unwrap();
+    let plan = compile(
+        std::slice::from_ref(&p),
+        &f(std::slice::from_ref(&p)).unwrap(),
+    )
+    .unwrap();
     assert_eq!(plan.steps().len(), 1, "{}", plan.dump());
 }
 
@@ -69,11 +83,19 @@ fn views_reductions_and_products() {
     same(&[a.clone(), b.clone()], |t| {
         let c = t[0].matmul(&t[1])?;
         let s = c.transpose(None)?.sum(Axes::from(0), false)?;
-        Ok(vec![c.mean(Axes::all(), false)?, s, t[0].flip(Axes::from(1))?.max(Axes::from(0), true)?])
+        Ok(vec![
+            c.mean(Axes::all(), false)?,
+            s,
+            t[0].flip(Axes::from(1))?.max(Axes::from(0), true)?,
+        ])
     });
     same(&[a], |t| {
         let y = t[0].reshape([2, 2, 6].into())?;
-        Ok(vec![y.sum(Axes::from([0, 2]), false)?, y.sum(Axes::from(1), true)?, y.min(Axes::all(), false)?])
+        Ok(vec![
+            y.sum(Axes::from([0, 2]), false)?,
+            y.sum(Axes::from(1), true)?,
+            y.min(Axes::all(), false)?,
+        ])
     });
 }
 
@@ -81,15 +103,26 @@ fn views_reductions_and_products() {
 fn loss(x: &Tensor, w: &Tensor, b: &Tensor, target: &Tensor) -> Result<Tensor> {
     let logits = x.matmul(w)?.add(b)?;
     let p = softmax(&logits)?;
-    p.log()?.multiply(target)?.sum(Axes::from(-1), false)?.mean(Axes::all(), false)?.negative()
+    p.log()?
+        .multiply(target)?
+        .sum(Axes::from(-1), false)?
+        .mean(Axes::all(), false)?
+        .negative()
 }
 
 #[test]
 fn gradients_compile_to_the_same_values() {
-    let inputs = [arange(&[8, 4], -1.0, 0.06), arange(&[4, 3], -0.3, 0.05), arange(&[3], 0.1, 0.1), {
-        let one_hot: Vec<f32> = (0..24).map(|i| if i % 3 == (i / 3) % 3 { 1.0 } else { 0.0 }).collect();
-        Tensor::from_slice(&one_hot, &[8, 3]).unwrap()
-    }];
+    let inputs = [
+        arange(&[8, 4], -1.0, 0.06),
+        arange(&[4, 3], -0.3, 0.05),
+        arange(&[3], 0.1, 0.1),
+        {
+            let one_hot: Vec<f32> = (0..24)
+                .map(|i| if i % 3 == (i / 3) % 3 { 1.0 } else { 0.0 })
+                .collect();
+            Tensor::from_slice(&one_hot, &[8, 3]).unwrap()
+        },
+    ];
     same(&inputs, |t| {
         let (w, b) = (t[1].leaf(), t[2].leaf());
         let y = loss(&t[0], &w, &b, &t[3])?;
@@ -102,8 +135,10 @@ fn gradients_compile_to_the_same_values() {
 fn cells_are_updated_in_place_and_snapshots_stay() {
     let x = arange(&[8, 4], -1.0, 0.06);
     let target = Tensor::full(&[8, 3], 1.0 / 3.0, DType::F32).unwrap();
-    let cells =
-        [Arc::new(Cell::new(&arange(&[4, 3], -0.3, 0.05))), Arc::new(Cell::new(&arange(&[3], 0.1, 0.1)))];
+    let cells = [
+        Arc::new(Cell::new(&arange(&[4, 3], -0.3, 0.05))),
+        Arc::new(Cell::new(&arange(&[3], 0.1, 0.1))),
+    ];
     state::pack(&cells).unwrap();
     let p: Vec<Tensor> = [vec![4, 3], vec![3]]
         .iter()
@@ -116,37 +151,75 @@ fn cells_are_updated_in_place_and_snapshots_stay() {
     let new: Vec<Tensor> = p
         .iter()
         .zip(&g)
-        .map(|(p, g)| p.subtract(&g.as_ref().unwrap().multiply(&rate).unwrap()).unwrap())
+        .map(|(p, g)| {
+            p.subtract(&g.as_ref().unwrap().multiply(&rate).unwrap())
+                .unwrap()
+        })
         .collect();
     let states: Vec<_> = cells.iter().cloned().zip(p.iter().cloned()).collect();
     let updates: Vec<_> = cells.iter().cloned().zip(new).collect();
     let inputs = [input];
-    let signature = Signature { inputs: &inputs, states: &states, outputs: &[y], updates: &updates };
+    let signature = Signature {
+        inputs: &inputs,
+        states: &states,
+        outputs: &[y],
+        updates: &updates,
+    };
     let plan = compile_step(&signature).unwrap();
-    assert!(plan.steps().iter().any(|s| matches!(s.body, super::exec::Body::Segments(..))), "{}", plan.dump());
+    assert!(
+        plan.steps()
+            .iter()
+            .any(|s| matches!(s.body, super::exec::Body::Segments(..))),
+        "{}",
+        plan.dump()
+    );
 
     let before = cells[0].get();
     let kept: Vec<f32> = before.to_vec().unwrap();
-    let first = plan.run(std::slice::from_ref(&x)).unwrap()[0].item().unwrap();
+    let first = plan.run(std::slice::from_ref(&x)).unwrap()[0]
+        .item()
+        .unwrap();
     let mut last = first;
     for _ in 0..50 {
-        last = plan.run(std::slice::from_ref(&x)).unwrap()[0].item().unwrap();
+        last = plan.run(std::slice::from_ref(&x)).unwrap()[0]
+            .item()
+            .unwrap();
     }
-    assert!(last < first && (last - 3f64.ln()).abs() < 0.02, "{first} {last}");
+    assert!(
+        last < first && (last - 3f64.ln()).abs() < 0.02,
+        "{first} {last}"
+    );
     assert_eq!(before.to_vec::<f32>().unwrap(), kept, "a snapshot changed");
     assert_ne!(cells[0].get().to_vec::<f32>().unwrap(), kept);
 }
 
 #[test]
 fn cells_may_exchange_their_values() {
-    let cells = [Arc::new(Cell::new(&arange(&[3], 0.0, 1.0))), Arc::new(Cell::new(&arange(&[3], 5.0, 1.0)))];
-    let p: Vec<Tensor> = (0..2).map(|_| Tensor::placeholder(&[3], DType::F32).unwrap()).collect();
+    let cells = [
+        Arc::new(Cell::new(&arange(&[3], 0.0, 1.0))),
+        Arc::new(Cell::new(&arange(&[3], 5.0, 1.0))),
+    ];
+    let p: Vec<Tensor> = (0..2)
+        .map(|_| Tensor::placeholder(&[3], DType::F32).unwrap())
+        .collect();
     let states: Vec<_> = cells.iter().cloned().zip(p.iter().cloned()).collect();
-    let updates = vec![(cells[0].clone(), p[1].clone()), (cells[1].clone(), p[0].clone())];
-    let signature = Signature { inputs: &[], states: &states, outputs: &[p[0].clone()], updates: &updates };
+    let updates = vec![
+        (cells[0].clone(), p[1].clone()),
+        (cells[1].clone(), p[0].clone()),
+    ];
+    let signature = Signature {
+        inputs: &[],
+        states: &states,
+        outputs: &[p[0].clone()],
+        updates: &updates,
+    };
     let plan = compile_step(&signature).unwrap();
     let out = plan.run(&[]).unwrap();
-    assert_eq!(out[0].to_vec::<f32>().unwrap(), [0.0, 1.0, 2.0], "the result is the old value");
+    assert_eq!(
+        out[0].to_vec::<f32>().unwrap(),
+        [0.0, 1.0, 2.0],
+        "the result is the old value"
+    );
     assert_eq!(cells[0].get().to_vec::<f32>().unwrap(), [5.0, 6.0, 7.0]);
     assert_eq!(cells[1].get().to_vec::<f32>().unwrap(), [0.0, 1.0, 2.0]);
 }

@@ -7,7 +7,7 @@ use crate::autodiff::unbroadcast;
 use crate::aval::{Aval, DType, broadcast, promote_weak};
 use crate::bind::{bind, bind1};
 use crate::error::{Error, Result};
-use crate::expr::{Builder, Id, OutKind, Program, Scalar, Ty};
+use crate::expr::{Builder, CmpOp, Id, Node, OutKind, Program, Scalar, Ty, UnOp};
 use crate::op::{Avals, Grads, Kind, Op, Vjp};
 use crate::tensor::Tensor;
 use smallvec::SmallVec;
@@ -59,13 +59,14 @@ impl Op for Map {
         let n = cx.inputs();
         let mut grads: Grads = smallvec::smallvec![None; n];
         let wanted: Vec<bool> = (0..n).map(|i| cx.wants(i)).collect();
-        let back = self.program.vjp(&wanted);
+        let back = read_outputs(&self.program, &self.program.vjp(&wanted));
         let mut inputs: SmallVec<[Tensor; 6]> = (0..n).map(|i| cx.x(i).clone()).collect();
+        inputs.extend((0..self.dtypes.len()).map(|i| cx.y(i)));
         for i in 0..self.dtypes.len() {
             inputs.push(if self.dtypes[i].is_float() {
                 cx.g(i)?
             } else {
-                inputs[0].clone()
+                inputs[n + i].clone()
             });
         }
         let targets: SmallVec<[usize; 3]> = (0..n).filter(|&i| wanted[i]).collect();
@@ -88,6 +89,57 @@ impl Op for Map {
     }
 }
 
+/// A gradient (over x.. and g..) as a program over x.., y.. and g..: where it computes again what the
+/// forward program computed, it reads the result. So `exp`, `tanh` or `sigmoid` keep y, not x, and a
+/// rectifier needs nothing but its output.
+fn read_outputs(forward: &Program, back: &Program) -> Program {
+    let (n, m) = (forward.operands().len(), forward.outs().len());
+    let mut both = Builder::new(back.operands());
+    let loads: Vec<Id> = (0..back.operands().len()).map(|i| both.load(i)).collect();
+    let ys = both.inline(forward, &loads[..n]);
+    let gs = both.inline(back, &loads);
+    let outs: Vec<(Id, OutKind)> = gs
+        .iter()
+        .chain(&ys)
+        .map(|&id| (id, OutKind::Full))
+        .collect();
+    let joined = both.finish(&outs);
+    let y_nodes: Vec<Id> = joined.outs()[gs.len()..].iter().map(|o| o.node).collect();
+    let nodes = joined.nodes();
+    let zero = |id: Id| matches!(nodes[id as usize], Node::Const(c) if c.to_f64() == 0.0);
+
+    let mut types: Vec<Ty> = forward.operands().to_vec();
+    types.extend((0..m).map(|i| forward.out_ty(i)));
+    types.extend(&back.operands()[n..]);
+    let mut b = Builder::new(&types);
+    let operands: Vec<Id> = (0..n)
+        .chain(n + m..types.len())
+        .map(|i| b.load(i))
+        .collect();
+    let map = b.inline_replacing(&joined, &operands, |b, id| {
+        let worth = |y: Id| !matches!(nodes[y as usize], Node::Load(_) | Node::Const(_));
+        if let Some(k) = y_nodes.iter().position(|&y| y == id && worth(y)) {
+            return Some(b.load(n + k));
+        }
+        // x > 0 is y > 0 for y = max(x, 0).
+        if let Node::Cmp(CmpOp::Gt, x, bound) = nodes[id as usize]
+            && zero(bound)
+            && let Some(k) = y_nodes
+                .iter()
+                .position(|&y| nodes[y as usize] == Node::Un(UnOp::Relu, x))
+        {
+            let (y, zero) = (b.load(n + k), b.real(forward.out_ty(k), 0.0));
+            return Some(b.cmp(CmpOp::Gt, y, zero));
+        }
+        None
+    });
+    let outs: Vec<(Id, OutKind)> = joined.outs()[..gs.len()]
+        .iter()
+        .map(|o| (map[o.node as usize], OutKind::Full))
+        .collect();
+    b.finish(&outs)
+}
+
 /// Applies a program whose operands are these tensors.
 pub fn apply(
     name: &'static str,
@@ -108,7 +160,7 @@ fn apply_pruned(
 ) -> Result<Vec<Tensor>> {
     let mut used = vec![false; inputs.len()];
     for node in program.nodes() {
-        if let crate::expr::Node::Load(i) = node {
+        if let Node::Load(i) = node {
             used[*i as usize] = true;
         }
     }
@@ -118,7 +170,7 @@ fn apply_pruned(
         .iter()
         .zip(dtypes)
         .map(|(o, &d)| match program.nodes()[o.node as usize] {
-            crate::expr::Node::Load(i) if inputs[i as usize].dtype() == d => Some(i as usize),
+            Node::Load(i) if inputs[i as usize].dtype() == d => Some(i as usize),
             _ => None,
         })
         .collect();
