@@ -371,8 +371,9 @@ class BaseOptimizer:
     def _overwrite_variables_directly_with_gradients(
         self, grads: list[Any], variables: list[Any]
     ) -> tuple[list[Any], list[Any]]:
-        """Variables flagged `overwrite_with_gradient` take the gradient as their new value (with accumulation, the
-        largest of the accumulated ones).
+        """Variables flagged `overwrite_with_gradient` take the gradient as their new value.
+
+        With accumulation they take the largest of the accumulated ones.
         """
         flagged = [self._overwrite_variable_with_gradient(v) for v in variables]
         if not any(flagged):

@@ -28,7 +28,7 @@ _FUNCTION_NAMESPACES = (
     "optimizers",
     "regularizers",
 )
-MAX_DEPTH = 200  # a deeper config is damaged or hostile
+MAX_DEPTH = 100  # a deeper config is damaged or hostile
 
 
 class _State(threading.local):

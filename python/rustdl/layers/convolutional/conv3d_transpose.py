@@ -8,7 +8,9 @@ from rustdl.layers.convolutional.base_conv_transpose import BaseConvTranspose
 
 
 class Conv3DTranspose(BaseConvTranspose):
-    """The map whose transpose is `Conv3D` with the same arguments; inputs of shape `(batch, depth, height, width, channels)`.
+    """The map whose transpose is `Conv3D` with the same arguments.
+
+    Inputs have the shape `(batch, depth, height, width, channels)`.
 
     Args:
         filters: channels of the output.

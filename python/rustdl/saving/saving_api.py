@@ -1,0 +1,165 @@
+"""The public functions that save and load models and weights, by the ending of the file's name."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from typing import Any
+
+from rustdl.saving import saving_lib
+
+_LEGACY = (".h5", ".hdf5")
+
+
+def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
+    """Saves a model: configuration, weights, optimizer state. The file appears whole or not at all.
+
+    Args:
+        model: the model.
+        filepath: path that ends in `.keras`, or a binary file object.
+        overwrite: False raises instead of replacing a file.
+        zipped: False writes a folder instead of one file.
+        **kwargs: `include_optimizer` and `save_format` of older versions; only their defaults.
+
+    Raises:
+        ValueError: another ending, unknown arguments, or the file exists and `overwrite` is False.
+
+    Example:
+        >>> import os, tempfile, rustdl
+        >>> model = rustdl.Sequential([rustdl.Input((2,)), rustdl.layers.Dense(1)])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "model.keras")
+        ...     rustdl.saving.save_model(model, path)
+        ...     rustdl.saving.load_model(path).count_params()
+        3
+    """
+    kwargs.pop("include_optimizer", None)
+    save_format = kwargs.pop("save_format", None)
+    if save_format and not str(filepath).endswith((".keras", *_LEGACY)):
+        raise ValueError(
+            "The `save_format` argument is deprecated in Keras 3. Please remove this argument and pass a file path "
+            f"with a `.keras` extension. Received: save_format={save_format}"
+        )
+    if kwargs:
+        raise ValueError(f"The following argument(s) are not supported: {list(kwargs)}")
+    path = str(filepath)
+    _check_local(path)
+    if path.endswith(_LEGACY):
+        raise NotImplementedError(
+            f"Saving a whole model as legacy HDF5 is not supported: {path}. Use a name that ends in `.keras`, or "
+            "`save_weights` with one that ends in `.weights.h5`."
+        )
+    _check_overwrite(filepath, overwrite)
+    if hasattr(filepath, "write"):
+        saving_lib.save_model(model, filepath)
+    elif zipped is False:
+        saving_lib.save_model(model, filepath, zipped=False)
+    elif path.endswith(".keras"):
+        saving_lib.save_model(model, filepath)
+    else:
+        raise ValueError(
+            "Invalid filepath extension for saving. Please add either a `.keras` extension for the native Keras format "
+            f"(recommended) or a `.h5` extension. Received: filepath={filepath}."
+        )
+
+
+def load_model(filepath: Any, custom_objects: Any = None, compile: bool = True, safe_mode: bool = True) -> Any:
+    """Loads a model that `save_model`, or Keras 3, wrote.
+
+    Args:
+        filepath: `.keras` file, folder, or binary file object.
+        custom_objects: names of your own classes and functions.
+        compile: whether to compile the model as it was, optimizer state included.
+        safe_mode: refuse Python code (lambdas) in the file.
+
+    Returns:
+        The model.
+
+    Raises:
+        ValueError: no such file, another format, damaged contents, or code in safe mode.
+        TypeError: a class that is unknown; the message says how to register it.
+    """
+    path = str(filepath)
+    _check_local(path)
+    if hasattr(filepath, "read"):
+        return saving_lib.load_model(filepath, custom_objects, compile, safe_mode)
+    is_folder = os.path.isdir(path) and os.path.exists(os.path.join(path, saving_lib.CONFIG_NAME))
+    if is_folder or (path.endswith(".keras") and zipfile.is_zipfile(path)):
+        return saving_lib.load_model(path, custom_objects, compile, safe_mode)
+    if path.endswith(_LEGACY):
+        raise ValueError(
+            f"Legacy HDF5 models are not supported: {path}. Load the file with Keras and save it as `.keras`, or "
+            "rebuild the model and load a `.weights.h5` file."
+        )
+    if path.endswith(".keras"):
+        reason = "it is not a zip archive: damaged?" if os.path.exists(path) else "there is no such file."
+        raise ValueError(
+            f"File not found: filepath={filepath}. Please ensure the file is an accessible `.keras` zip file: {reason}"
+        )
+    raise ValueError(
+        f"File format not supported: filepath={filepath}. Expected a `.keras` file, or a folder that was saved with "
+        "`zipped=False`."
+    )
+
+
+def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_size: Any = None, **kwargs: Any) -> None:
+    """Saves the weights of a built model.
+
+    Args:
+        model: the model.
+        filepath: path that ends in `.weights.h5` or `.safetensors`.
+        overwrite: False raises instead of replacing a file.
+        max_shard_size: not supported; only None.
+        **kwargs: `objects_to_skip`, objects whose values are left out.
+
+    Raises:
+        ValueError: another ending, a model that is not built, or a file that exists.
+    """
+    path = str(filepath)
+    if max_shard_size is not None:
+        raise NotImplementedError("Sharded weight files are not supported: leave out `max_shard_size`.")
+    if not path.endswith((".weights.h5", ".safetensors")):
+        raise ValueError(f"The filename must end in `.weights.h5` or `.safetensors`. Received: filepath={path}")
+    _check_overwrite(filepath, overwrite)
+    saving_lib.save_weights_only(model, filepath, **kwargs)
+
+
+def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
+    """Loads weights into a built model. When anything does not fit, all weights stay as they were.
+
+    Args:
+        model: the model.
+        filepath: `.weights.h5`, `.safetensors` or `.keras` file.
+        skip_mismatch: warn about layers that do not fit and load the others.
+        **kwargs: `objects_to_skip`, objects whose values are left alone.
+
+    Raises:
+        ValueError: another format, or values that do not fit.
+    """
+    path = str(filepath)
+    objects_to_skip = kwargs.pop("objects_to_skip", None)
+    by_name = kwargs.pop("by_name", None)
+    if kwargs:
+        raise ValueError(f"Invalid keyword arguments: {kwargs}")
+    if path.endswith((".keras", ".weights.h5", ".safetensors")):
+        if by_name:
+            raise ValueError(f"`by_name` only supports loading legacy '.h5' or '.hdf5' files. Received: {filepath}")
+        if path.endswith(".keras") and objects_to_skip is not None:
+            raise ValueError(f"`objects_to_skip` only supports loading '.weights.h5' files. Received: {filepath}")
+        saving_lib.load_weights_only(model, path, skip_mismatch, objects_to_skip)
+        return
+    raise ValueError(
+        f"File format not supported: filepath={filepath}. Expected a `.weights.h5`, `.safetensors` or `.keras` file."
+    )
+
+
+def _check_local(path: str) -> None:
+    if "://" in path:
+        raise ValueError(f"Only local files are supported. Received: {path}")
+
+
+def _check_overwrite(filepath: Any, overwrite: bool) -> None:
+    if overwrite or hasattr(filepath, "write"):
+        return
+    if os.path.exists(filepath):
+        raise ValueError(f"{filepath} exists already, and overwrite=False.")
