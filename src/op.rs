@@ -229,7 +229,7 @@ macro_rules! op {
             $(#[doc = $doc])*
             #[allow(clippy::too_many_arguments)]
             pub fn $name(&self $(, $arg: $(& $rty)? $($vty $(<$g>)?)?)*) -> $crate::error::Result<$ret> {
-                $name(self $(, $arg)*)
+                self::$name(self $(, $arg)*)
             }
         }
         $crate::op!(@function $(#[doc = $doc])* fn $name($x: &Tensor $(, $arg: $(& $rty)? $($vty $(<$g>)?)? $(= $default)?)*) -> $ret $body $(samples $samples)?);

@@ -5,3 +5,7 @@ pub mod copy;
 pub mod gemm;
 pub mod matmul;
 pub mod pool;
+pub mod arg;
+pub mod cumulative;
+pub mod gather;
+pub mod sort;

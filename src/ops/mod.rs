@@ -1,16 +1,28 @@
 //! The ops, a family a file. A function defined with [`crate::op!`] in any of these files exists in
 //! Rust, in Python, in the documentation and in the tests made from the registry.
 
+pub mod activation;
+pub mod arg;
+pub mod classify;
 pub mod concat;
 pub mod conv;
-#[cfg(test)]
-mod gradcheck;
+pub mod create;
+pub mod cumulative;
+pub mod diagonal;
+pub mod elementary;
+pub mod gather;
 pub mod index;
 pub mod linalg;
 pub mod logic;
 pub mod map;
 pub mod math;
+pub mod pad;
 pub mod pool;
+pub mod rearrange;
 pub mod reduce;
+pub mod rows;
+pub mod samples;
+pub mod sort;
+pub mod statistics;
 pub mod view;
 pub mod window;

@@ -1,8 +1,9 @@
 //! Reductions along axes.
 
-use super::view;
+use super::samples::reductions;
+use super::{arg, classify, cumulative, logic, view};
 use crate::args::Axes;
-use crate::aval::{Aval, normalize_axes};
+use crate::aval::{Aval, DType, Shape, normalize_axes};
 use crate::bind::bind1;
 use crate::error::{Error, Result};
 use crate::expr::ReduceOp;
@@ -37,6 +38,7 @@ impl Op for Reduce {
         for &a in &self.axes {
             if shape[a] == 0
                 && matches!(self.op, ReduceOp::Max | ReduceOp::Min)
+                && x[0].dtype != DType::Bool
                 && !x[0]
                     .shape
                     .iter()
@@ -62,7 +64,7 @@ impl Op for Reduce {
         let grad = match self.op {
             ReduceOp::Sum => view::broadcast_to_shape(&g, x.shape())?,
             ReduceOp::Max | ReduceOp::Min => extremum_grad(x, &cx.y(0), &g, &self.axes)?,
-            ReduceOp::Prod => return Err(Error::unsupported("prod", "gradient")),
+            ReduceOp::Prod => math::multiply(&g, &products_of_others(x, &self.axes)?)?,
         };
         Ok(smallvec::smallvec![Some(grad)])
     }
@@ -77,6 +79,25 @@ fn extremum_grad(x: &Tensor, y: &Tensor, g: &Tensor, axes: &[usize]) -> Result<T
     let hit = math::cast(&crate::ops::logic::equal(x, y)?, x.dtype())?;
     let ties = reduce(ReduceOp::Sum, &hit, axes)?;
     math::multiply(&hit, &math::divide(g, &ties)?)
+}
+
+/// For each element the product of all others of its group, without division, so that zeros do no harm:
+/// the product of those before times the product of those behind.
+fn products_of_others(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
+    let kept = (0..x.rank()).filter(|i| !axes.contains(i));
+    let order: Vec<usize> = kept.chain(axes.iter().copied()).collect();
+    let moved = view::permute(x, &order)?;
+    let n = count(x, axes);
+    let rows = x.size() / n.max(1);
+    let flat = view::reshape_to(&moved, &[rows, n])?;
+    let before = cumulative::cumprod(&flat, Some(1), None, false, true)?;
+    let behind = cumulative::cumprod(&flat, Some(1), None, true, true)?;
+    let others = math::multiply(&before, &behind)?;
+    let mut inverse = vec![0; order.len()];
+    for (i, &a) in order.iter().enumerate() {
+        inverse[a] = i;
+    }
+    view::permute(&view::reshape_to(&others, moved.shape())?, &inverse)
 }
 
 /// Reduces axes (sorted), keeping them with size 1.
@@ -139,6 +160,7 @@ op! {
     fn sum(x: &Tensor, axis: Axes = Axes::all(), keepdims: bool = false) -> Tensor {
         reduce_axes("sum", ReduceOp::Sum, &sum_operand(x)?, &axis, keepdims)
     }
+    samples { reductions(sum, |g| g.iter().sum(), -2.0, 2.0, 2) }
 }
 op! {
     /// The arithmetic mean along `axis`: y = (1/n) sum_i x_i; NaN for no elements.
@@ -152,28 +174,37 @@ op! {
             b.bin(crate::expr::BinOp::Div, s, n)
         })
     }
+    samples { reductions(mean, |g| g.iter().sum::<f64>() / g.len() as f64, -2.0, 2.0, 2) }
 }
 op! {
     /// The largest element along `axis`; NaN if there is one.
     fn max(x: &Tensor, axis: Axes = Axes::all(), keepdims: bool = false) -> Tensor {
         reduce_axes("max", ReduceOp::Max, x, &axis, keepdims)
     }
+    samples { reductions(max, |g| g.iter().copied().fold(f64::NEG_INFINITY, f64::max), -2.0, 2.0, 2) }
 }
 op! {
     /// The smallest element along `axis`; NaN if there is one.
     fn min(x: &Tensor, axis: Axes = Axes::all(), keepdims: bool = false) -> Tensor {
         reduce_axes("min", ReduceOp::Min, x, &axis, keepdims)
     }
+    samples { reductions(min, |g| g.iter().copied().fold(f64::INFINITY, f64::min), -2.0, 2.0, 2) }
 }
 op! {
-    /// The product of the elements along `axis`: y = prod_i x_i.
+    /// The product of the elements along `axis`: y = prod_i x_i. The gradient divides by nothing, so zeros are no harm.
     fn prod(x: &Tensor, axis: Axes = Axes::all(), keepdims: bool = false) -> Tensor {
         reduce_axes("prod", ReduceOp::Prod, &sum_operand(x)?, &axis, keepdims)
     }
+    samples { 
+        let mut s = reductions(prod, |g| g.iter().product(), 0.5, 1.6, 2);
+        let zeros = super::samples::tensor(&[0.0, 2.0, 3.0, 0.0, 0.0, 4.0], &[2, 3]);
+        s.push(super::samples::known("zeros", vec![zeros], |x| prod(&x[0], Axes::from(1), false), &[2], &[0.0, 0.0]));
+        s
+     }
 }
 
 /// Sums of narrow integers are taken (and returned) in 32 bits, as JAX and Keras do.
-fn sum_operand(x: &Tensor) -> Result<Tensor> {
+pub fn sum_operand(x: &Tensor) -> Result<Tensor> {
     use crate::aval::DType::{Bool, I8, I16, I32, U8, U16, U32};
     let dtype = match x.dtype() {
         Bool | I8 | I16 => I32,
@@ -181,4 +212,96 @@ fn sum_operand(x: &Tensor) -> Result<Tensor> {
         other => other,
     };
     math::cast(x, dtype)
+}
+
+/// max(k, 1), for counts by which something is divided.
+pub fn at_least_one(k: &Tensor) -> Result<Tensor> {
+    map::unary("count", k, |b, k| {
+        let one = b.real(b.ty(k), 1.0);
+        b.bin(crate::expr::BinOp::Max, k, one)
+    })
+}
+
+op! {
+    /// The largest element along `axis`; another name of `max`.
+    fn amax(x: &Tensor, axis: Axes = Axes::all(), keepdims: bool = false) -> Tensor {
+        max(x, axis, keepdims)
+    }
+    samples { reductions(amax, |g| g.iter().copied().fold(f64::NEG_INFINITY, f64::max), -2.0, 2.0, 2) }
+}
+op! {
+    /// The smallest element along `axis`; another name of `min`.
+    fn amin(x: &Tensor, axis: Axes = Axes::all(), keepdims: bool = false) -> Tensor {
+        min(x, axis, keepdims)
+    }
+    samples { reductions(amin, |g| g.iter().copied().fold(f64::INFINITY, f64::min), -2.0, 2.0, 2) }
+}
+op! {
+    /// The range of the elements along `axis`: max - min.
+    fn ptp(x: &Tensor, axis: Axes = Axes::all(), keepdims: bool = false) -> Tensor {
+        math::subtract(&max(x, axis.clone(), keepdims)?, &min(x, axis, keepdims)?)
+    }
+    samples {
+        reductions(ptp, |g| g.iter().copied().fold(f64::NEG_INFINITY, f64::max) - g.iter().copied().fold(f64::INFINITY, f64::min), -2.0, 2.0, 2)
+    }
+}
+op! {
+    /// Are all elements along `axis` true (not 0)? True for no elements.
+    fn all(x: &Tensor, axis: Axes = Axes::all(), keepdims: bool = false) -> Tensor {
+        reduce_axes("all", ReduceOp::Min, &classify::truth(x)?, &axis, keepdims)
+    }
+    samples { reductions(|x, a, k| all(&truncated(x)?, a, k), |g| f64::from(u8::from(g.iter().all(|v| v.trunc() != 0.0))), -4.0, 4.0, 0) }
+}
+op! {
+    /// Is any element along `axis` true (not 0)? False for no elements.
+    fn any(x: &Tensor, axis: Axes = Axes::all(), keepdims: bool = false) -> Tensor {
+        reduce_axes("any", ReduceOp::Max, &classify::truth(x)?, &axis, keepdims)
+    }
+    samples { reductions(|x, a, k| any(&truncated(x)?, a, k), |g| f64::from(u8::from(g.iter().any(|v| v.trunc() != 0.0))), -1.2, 1.2, 0) }
+}
+op! {
+    /// The number of elements along `axis` that are not 0, as `int32`.
+    fn count_nonzero(x: &Tensor, axis: Axes = Axes::all(), keepdims: bool = false) -> Tensor {
+        sum(&math::cast(&classify::truth(x)?, DType::I32)?, axis, keepdims)
+    }
+    samples { reductions(|x, a, k| count_nonzero(&truncated(x)?, a, k), |g| g.iter().filter(|v| v.trunc() != 0.0).count() as f64, -2.0, 2.0, 0) }
+}
+
+/// Whole numbers, many of them 0, for samples.
+fn truncated(x: &Tensor) -> Result<Tensor> {
+    math::cast(x, DType::I32)
+}
+
+/// Groups in rows: the reduced axes last and merged, for kernels that take one axis. Gives `[kept.., n]`.
+pub fn in_rows(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
+    let kept: Vec<usize> = (0..x.rank()).filter(|i| !axes.contains(i)).collect();
+    let order: Vec<usize> = kept.iter().chain(axes).copied().collect();
+    let mut shape: Shape = kept.iter().map(|&i| x.shape()[i]).collect();
+    shape.push(count(x, axes));
+    view::reshape_to(&view::permute(x, &order)?, &shape)
+}
+
+op! {
+    /// The index of the largest element along `axis` (of the flattened tensor if `None`), as `int32`; the first of
+    /// several, and the first NaN if there is one.
+    fn argmax(x: &Tensor, axis: Option<i64> = None, keepdims: bool = false) -> Tensor {
+        arg::arg_extremum("argmax", x, axis, keepdims, true)
+    }
+    samples { arg::samples(argmax, f64::gt) }
+}
+op! {
+    /// The index of the smallest element along `axis` (of the flattened tensor if `None`), as `int32`; the first of
+    /// several, and the first NaN if there is one.
+    fn argmin(x: &Tensor, axis: Option<i64> = None, keepdims: bool = false) -> Tensor {
+        arg::arg_extremum("argmin", x, axis, keepdims, false)
+    }
+    samples { arg::samples(argmin, f64::lt) }
+}
+
+/// `x` with `v` in place of NaN.
+pub fn without_nan(x: &Tensor, v: f64) -> Result<Tensor> {
+    if !x.dtype().is_float() {
+        return Ok(x.clone());
+    }
+    logic::where_(&classify::isnan(x)?, &Tensor::weak(v, x.dtype())?, x)
 }

@@ -212,7 +212,8 @@ fn scatter_region(cx: &mut Run, region: &copy::Region) {
     copy::copy_into(&x.shifted(shift, &strides), &mut cx.outs[0], &to);
 }
 
-fn unslice(g: &Tensor, shape: &[usize], axes: &[(usize, isize, usize)]) -> Result<Tensor> {
+/// Zeros of `shape` with the elements of `g` at the places that a slice with `axes` reads.
+pub fn unslice(g: &Tensor, shape: &[usize], axes: &[(usize, isize, usize)]) -> Result<Tensor> {
     bind1(
         Unslice {
             shape: shape.into(),

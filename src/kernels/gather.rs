@@ -1,0 +1,251 @@
+//! Gather and scatter along one axis of an array seen as `[outer, n, inner]`.
+//!
+//! Indices are `i64`; negative ones count from the end, and those out of range read as zero (NaN for floats) and are
+//! dropped when written, so no index ever leaves the memory. Scatter is cut by destination: the order in which
+//! contributions are added is that of the indices, whatever the number of threads.
+
+use crate::buffer::{Element, with_scratch};
+use crate::par::parallel_for;
+
+/// The array's shape around the axis, and the number of indices for each of its rows.
+#[derive(Debug, Clone, Copy)]
+pub struct Geometry {
+    /// Product of the sizes before the axis.
+    pub outer: usize,
+    /// Size of the axis.
+    pub n: usize,
+    /// Product of the sizes behind the axis.
+    pub inner: usize,
+    /// Number of indices (the size of the axis on the other side).
+    pub m: usize,
+    /// One list of indices for all outer and inner positions (`[m]`), or one for each (`[outer, m, inner]`)?
+    pub along: bool,
+}
+
+/// A raw pointer that tasks share; each writes a part of its own.
+#[derive(Clone, Copy)]
+struct Shared<T>(*mut T);
+
+// SAFETY: every task writes elements that no other task touches.
+unsafe impl<T> Sync for Shared<T> {}
+
+impl<T> Shared<T> {
+    /// Elements `start..start + len`.
+    ///
+    /// # Safety
+    /// They must lie inside the array and belong to the calling task alone.
+    #[allow(clippy::mut_from_ref)]
+    unsafe fn slice(&self, start: usize, len: usize) -> &mut [T] {
+        std::slice::from_raw_parts_mut(self.0.add(start), len)
+    }
+}
+
+/// The index inside `0..n`, or `None` when it is out of range.
+#[inline(always)]
+fn resolve(i: i64, n: usize) -> Option<usize> {
+    let n = n as i64;
+    let i = if i < 0 { i + n } else { i };
+    (0..n).contains(&i).then_some(i as usize)
+}
+
+/// y[o, j, :] = x[o, idx[j], :], or y[o, j, i] = x[o, idx[o, j, i], i] with `along`.
+pub fn gather<T: Element>(g: &Geometry, x: &[T], idx: &[i64], y: &mut [T]) {
+    let missing = T::from_f64(f64::NAN);
+    let rows = g.outer * g.m;
+    assert!(x.len() == g.outer * g.n * g.inner && y.len() == rows * g.inner);
+    assert_eq!(idx.len(), if g.along { y.len() } else { g.m });
+    if y.is_empty() {
+        return;
+    }
+    let per_task = (8192 / g.inner).max(1);
+    let out = Shared(y.as_mut_ptr());
+    parallel_for(rows.div_ceil(per_task), y.len() * 2, |task| {
+        let first = task * per_task;
+        let count = per_task.min(rows - first);
+        // SAFETY: the rows of a task are its own.
+        let part = unsafe { out.slice(first * g.inner, count * g.inner) };
+        for (r, row) in part.chunks_exact_mut(g.inner).enumerate() {
+            let (o, j) = ((first + r) / g.m, (first + r) % g.m);
+            let block = &x[o * g.n * g.inner..(o + 1) * g.n * g.inner];
+            if g.along {
+                let list = &idx[(first + r) * g.inner..][..g.inner];
+                for ((e, &k), i) in row.iter_mut().zip(list).zip(0..) {
+                    *e = resolve(k, g.n).map_or(missing, |k| block[k * g.inner + i]);
+                }
+            } else {
+                match resolve(idx[j], g.n) {
+                    Some(k) => row.copy_from_slice(&block[k * g.inner..(k + 1) * g.inner]),
+                    None => row.fill(missing),
+                }
+            }
+        }
+    });
+}
+
+/// y[o, idx[j], :] = combine(y[o, idx[j], :], u[o, j, :]) for j = 0, 1, .. in this order; `y` holds the start values.
+pub fn scatter<T: Element>(
+    g: &Geometry,
+    idx: &[i64],
+    u: &[T],
+    y: &mut [T],
+    combine: impl Fn(T, T) -> T + Sync,
+) {
+    assert!(y.len() == g.outer * g.n * g.inner && u.len() == g.outer * g.m * g.inner);
+    assert_eq!(idx.len(), if g.along { u.len() } else { g.m });
+    if u.is_empty() || y.is_empty() {
+        return;
+    }
+    if g.along {
+        scatter_along(g, idx, u, y, combine);
+    } else if g.outer * g.inner >= 4 * g.m {
+        scatter_columns(g, idx, u, y, combine);
+    } else {
+        scatter_rows(g, idx, u, y, combine);
+    }
+}
+
+/// With an index for each element: tasks own ranges of the outer axis.
+fn scatter_along<T: Element>(
+    g: &Geometry,
+    idx: &[i64],
+    u: &[T],
+    y: &mut [T],
+    combine: impl Fn(T, T) -> T + Sync,
+) {
+    let out = Shared(y.as_mut_ptr());
+    let block = g.n * g.inner;
+    parallel_for(g.outer, u.len() * 4, |o| {
+        // SAFETY: one block of the destination for each task.
+        let y = unsafe { out.slice(o * block, block) };
+        let base = o * g.m * g.inner;
+        for e in 0..g.m * g.inner {
+            if let Some(k) = resolve(idx[base + e], g.n) {
+                let at = k * g.inner + e % g.inner;
+                y[at] = combine(y[at], u[base + e]);
+            }
+        }
+    });
+}
+
+/// Few indices, wide rows: tasks own pieces of rows and walk all indices.
+fn scatter_columns<T: Element>(
+    g: &Geometry,
+    idx: &[i64],
+    u: &[T],
+    y: &mut [T],
+    combine: impl Fn(T, T) -> T + Sync,
+) {
+    let piece = g.inner.min(1024);
+    let pieces = g.inner.div_ceil(piece);
+    let out = Shared(y.as_mut_ptr());
+    parallel_for(g.outer * pieces, u.len() * 4, |task| {
+        let (o, start) = (task / pieces, task % pieces * piece);
+        let len = piece.min(g.inner - start);
+        for (j, &i) in idx.iter().enumerate() {
+            if let Some(k) = resolve(i, g.n) {
+                // SAFETY: this piece of every row of block `o` belongs to this task.
+                let row = unsafe { out.slice((o * g.n + k) * g.inner + start, len) };
+                let from = &u[(o * g.m + j) * g.inner + start..][..len];
+                row.iter_mut().zip(from).for_each(|(a, &b)| *a = combine(*a, b));
+            }
+        }
+    });
+}
+
+/// Many indices: they are sorted by destination (counting sort, stable), and tasks own ranges of destinations.
+fn scatter_rows<T: Element>(
+    g: &Geometry,
+    idx: &[i64],
+    u: &[T],
+    y: &mut [T],
+    combine: impl Fn(T, T) -> T + Sync,
+) {
+    with_scratch::<usize, _>(g.n + 1 + g.m, |scratch| {
+        let scratch: &mut [usize] = {
+            scratch.iter_mut().for_each(|s| {
+                s.write(0);
+            });
+            // SAFETY: every element was just written.
+            unsafe { &mut *(scratch as *mut [std::mem::MaybeUninit<usize>] as *mut [usize]) }
+        };
+        let (start, order) = scratch.split_at_mut(g.n + 1);
+        for &i in idx {
+            if let Some(k) = resolve(i, g.n) {
+                start[k + 1] += 1;
+            }
+        }
+        for k in 0..g.n {
+            start[k + 1] += start[k];
+        }
+        for (j, &i) in idx.iter().enumerate() {
+            if let Some(k) = resolve(i, g.n) {
+                order[start[k]] = j;
+                start[k] += 1;
+            }
+        }
+        // `start[k]` is now the end of destination k, and the start of k + 1.
+        let (start, order): (&[usize], &[usize]) = (start, order);
+        let per_task = (4096 / g.inner).max(1);
+        let tasks = g.n.div_ceil(per_task);
+        let out = Shared(y.as_mut_ptr());
+        parallel_for(g.outer * tasks, u.len() * 4, |task| {
+            let (o, first) = (task / tasks, task % tasks * per_task);
+            for k in first..(first + per_task).min(g.n) {
+                let from = if k == 0 { 0 } else { start[k - 1] };
+                if from == start[k] {
+                    continue;
+                }
+                // SAFETY: each destination row belongs to one task.
+                let row = unsafe { out.slice((o * g.n + k) * g.inner, g.inner) };
+                for &j in &order[from..start[k]] {
+                    let part = &u[(o * g.m + j) * g.inner..][..g.inner];
+                    row.iter_mut().zip(part).for_each(|(a, &b)| *a = combine(*a, b));
+                }
+            }
+        });
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn geometry(outer: usize, n: usize, inner: usize, m: usize) -> Geometry {
+        Geometry { outer, n, inner, m, along: false }
+    }
+
+    #[test]
+    fn gather_reads_rows_and_guards_the_ends() {
+        let x: Vec<f64> = (0..12).map(f64::from).collect();
+        let mut y = vec![0.0; 2 * 4 * 2];
+        gather(&geometry(2, 3, 2, 4), &x, &[2, -3, 3, -4], &mut y);
+        assert_eq!(&y[..4], &[4.0, 5.0, 0.0, 1.0]);
+        assert!(y[4..8].iter().all(|v| v.is_nan()));
+        assert_eq!(&y[8..12], &[10.0, 11.0, 6.0, 7.0]);
+    }
+
+    #[test]
+    fn all_ways_to_scatter_agree() {
+        for (outer, n, inner, m) in [(1, 7, 1, 40), (3, 5, 2, 30), (2, 3, 50, 4), (1, 4, 3000, 9)] {
+            let g = geometry(outer, n, inner, m);
+            let idx: Vec<i64> = (0..m as i64).map(|j| (j * 5 + 3) % (n as i64 + 2) - 1).collect();
+            let u: Vec<f64> = (0..outer * m * inner).map(|e| (e as f64 * 0.37).sin()).collect();
+            let mut want = vec![0.0; outer * n * inner];
+            for o in 0..outer {
+                for (j, &i) in idx.iter().enumerate() {
+                    let k = if i < 0 { i + n as i64 } else { i };
+                    if k < n as i64 {
+                        for c in 0..inner {
+                            want[(o * n + k as usize) * inner + c] += u[(o * m + j) * inner + c];
+                        }
+                    }
+                }
+            }
+            for f in [scatter_rows, scatter_columns] {
+                let mut y = vec![0.0; want.len()];
+                f(&g, &idx, &u, &mut y, |a: f64, b| a + b);
+                assert_eq!(y, want);
+            }
+        }
+    }
+}
