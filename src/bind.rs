@@ -7,7 +7,7 @@
 use crate::aval::{Aval, DType, Shape, Strides, broadcast_strides, contiguous_strides};
 use crate::buffer::{Buffer, View, ViewMut};
 use crate::error::{Error, Result};
-use crate::expr::{Builder, Loop, Operand, OutKind, Program, ReduceOp, Ty, vm_run};
+use crate::expr::{Builder, Loop, Operand, OutKind, Program, ReduceOp, Ty, cache, vm_run};
 use crate::op::{Avals, Kind, Op, Run};
 use crate::tensor::{Array, Node, Output, Tensor};
 use smallvec::SmallVec;
@@ -157,7 +157,7 @@ fn run_map(
             strides: contiguous_strides(dims),
         })
         .collect();
-    let body = Loop::new(program, dims, &ins, &results, 0);
+    let body = cache::cached(program, dims, &ins, &results, 0);
     let views: SmallVec<[View; 4]> = inputs.iter().map(|t| t.view()).collect::<Result<_>>()?;
     let mut writers: SmallVec<[ViewMut; 2]> = outs
         .iter()

@@ -8,6 +8,7 @@
 //! - [`vm`]: runs a program over blocks that stay in the first-level cache.
 
 pub mod builder;
+pub mod cache;
 pub mod diff;
 pub mod eval;
 pub mod ir;

@@ -214,6 +214,35 @@ impl Plan {
         session.results()
     }
 
+    /// Runs the function `repeats` times; for each step its name, the elements of its first output
+    /// and the least time that it took.
+    pub fn profile(
+        &self,
+        inputs: &[Tensor],
+        repeats: usize,
+    ) -> Result<Vec<(&'static str, Shape, std::time::Duration)>> {
+        self.check(inputs)?;
+        let held: SmallVec<[Tensor; 4]> = inputs.iter().map(contiguous).collect::<Result<_>>()?;
+        let pointers: SmallVec<[*const u8; 4]> = held
+            .iter()
+            .map(|t| t.array().map_or(std::ptr::null(), |a| a.ptr().cast_const()))
+            .collect();
+        let mut session = self.session()?;
+        let mut best = session.profile(&pointers)?;
+        for _ in 1..repeats {
+            for (b, t) in best.iter_mut().zip(session.profile(&pointers)?) {
+                *b = t.min(*b);
+            }
+        }
+        let shape = |s: &Step| s.outs.first().map(|o| o.shape.clone()).unwrap_or_default();
+        Ok(self
+            .steps
+            .iter()
+            .zip(best)
+            .map(|(s, t)| (s.name, shape(s), t))
+            .collect())
+    }
+
     fn check(&self, inputs: &[Tensor]) -> Result<()> {
         if inputs.len() != self.inputs.len() {
             return Err(Error::argument(
@@ -300,6 +329,30 @@ impl Session<'_> {
             });
         });
         catch_unwind(run).map_err(|p| panic_error(at, p))
+    }
+
+    /// Runs all steps once and returns the time that each took.
+    pub fn profile(&mut self, inputs: &[*const u8]) -> Result<Vec<std::time::Duration>> {
+        let arena = self.arena.as_ref().expect("held until drop").ptr();
+        let bases = Bases {
+            arena,
+            inputs,
+            states: &self.states,
+            constants: &self.plan.constants,
+        };
+        let mut times = Vec::with_capacity(self.plan.steps.len());
+        let run = AssertUnwindSafe(|| {
+            par::enter(|| {
+                for step in &self.plan.steps {
+                    let begun = std::time::Instant::now();
+                    // SAFETY: as in `step`.
+                    unsafe { run_step(step, &bases) }
+                    times.push(begun.elapsed());
+                }
+            });
+        });
+        catch_unwind(run).map_err(|p| panic_error("plan", p))?;
+        Ok(times)
     }
 
     /// Copies of the results of the last step.

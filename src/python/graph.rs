@@ -102,6 +102,21 @@ impl Plan {
         }
     }
 
+    /// For each step (name, shape of its first output, least seconds over `repeats` runs).
+    #[pyo3(signature = (inputs, repeats=1))]
+    fn profile(
+        &self,
+        py: Python<'_>,
+        inputs: Vec<Tensor>,
+        repeats: usize,
+    ) -> PyResult<Vec<(&'static str, Vec<usize>, f64)>> {
+        let rows = edge::call(py, || self.0.profile(&inputs, repeats))?;
+        Ok(rows
+            .into_iter()
+            .map(|(n, s, t)| (n, s.to_vec(), t.as_secs_f64()))
+            .collect())
+    }
+
     /// Bytes of temporaries that one call needs.
     #[getter]
     fn arena_bytes(&self) -> usize {
