@@ -249,25 +249,24 @@ impl Lanes<f32> for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn transpose(rows: &mut [__m256]) {
-        let mut t = [_mm256_setzero_ps(); 8];
-        for i in (0..8).step_by(2) {
-            t[i] = _mm256_unpacklo_ps(rows[i], rows[i + 1]);
-            t[i + 1] = _mm256_unpackhi_ps(rows[i], rows[i + 1]);
-        }
-        for c in 0..4 {
-            let half = |g: usize| {
-                let x = _mm256_castps_pd(t[4 * g + c / 2]);
-                let y = _mm256_castps_pd(t[4 * g + 2 + c / 2]);
-                _mm256_castpd_ps(if c % 2 == 0 {
-                    _mm256_unpacklo_pd(x, y)
-                } else {
-                    _mm256_unpackhi_pd(x, y)
-                })
+    unsafe fn transpose(src: *const f32, src_stride: isize, dst: *mut f32, dst_stride: isize) {
+        // Four columns at a time: two 4 x 4 blocks, one above the other in memory and side by side
+        // here, each transposed within its half.
+        for c in (0..8).step_by(4) {
+            let two = |i: isize| {
+                let at = |r: isize| _mm_loadu_ps(src.offset((i + r) * src_stride + c));
+                _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(at(0)), at(4))
             };
-            let (top, bottom) = (half(0), half(1));
-            rows[c] = _mm256_permute2f128_ps::<0x20>(top, bottom);
-            rows[4 + c] = _mm256_permute2f128_ps::<0x31>(top, bottom);
+            let (v0, v1, v2, v3) = (two(0), two(1), two(2), two(3));
+            let low01 = _mm256_castps_pd(_mm256_unpacklo_ps(v0, v1));
+            let high01 = _mm256_castps_pd(_mm256_unpackhi_ps(v0, v1));
+            let low23 = _mm256_castps_pd(_mm256_unpacklo_ps(v2, v3));
+            let high23 = _mm256_castps_pd(_mm256_unpackhi_ps(v2, v3));
+            let out = |j: isize| dst.offset((c + j) * dst_stride).cast::<f64>();
+            _mm256_storeu_pd(out(0), _mm256_unpacklo_pd(low01, low23));
+            _mm256_storeu_pd(out(1), _mm256_unpackhi_pd(low01, low23));
+            _mm256_storeu_pd(out(2), _mm256_unpacklo_pd(high01, high23));
+            _mm256_storeu_pd(out(3), _mm256_unpackhi_pd(high01, high23));
         }
     }
 
@@ -516,15 +515,17 @@ impl Lanes<f64> for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn transpose(rows: &mut [__m256d]) {
-        let (a, b) = (rows[0], rows[1]);
-        let (c, d) = (rows[2], rows[3]);
-        let (ab_low, ab_high) = (_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b));
-        let (cd_low, cd_high) = (_mm256_unpacklo_pd(c, d), _mm256_unpackhi_pd(c, d));
-        rows[0] = _mm256_permute2f128_pd::<0x20>(ab_low, cd_low);
-        rows[1] = _mm256_permute2f128_pd::<0x20>(ab_high, cd_high);
-        rows[2] = _mm256_permute2f128_pd::<0x31>(ab_low, cd_low);
-        rows[3] = _mm256_permute2f128_pd::<0x31>(ab_high, cd_high);
+    unsafe fn transpose(src: *const f64, src_stride: isize, dst: *mut f64, dst_stride: isize) {
+        for c in (0..4).step_by(2) {
+            let two = |i: isize| {
+                let at = |r: isize| _mm_loadu_pd(src.offset((i + r) * src_stride + c));
+                _mm256_insertf128_pd::<1>(_mm256_castpd128_pd256(at(0)), at(2))
+            };
+            let (v0, v1) = (two(0), two(1));
+            let out = |j: isize| dst.offset((c + j) * dst_stride);
+            _mm256_storeu_pd(out(0), _mm256_unpacklo_pd(v0, v1));
+            _mm256_storeu_pd(out(1), _mm256_unpackhi_pd(v0, v1));
+        }
     }
 
     #[inline(always)]

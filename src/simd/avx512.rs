@@ -61,21 +61,6 @@ pub(super) unsafe fn enter<K: Kernel>(k: K) -> K::Out {
     k.run::<Avx512>()
 }
 
-/// Transposes the 4 x 4 quarters (128 bits each) of four vectors.
-#[inline(always)]
-unsafe fn transpose_quarters([a, b, c, d]: [__m512d; 4]) -> [__m512d; 4] {
-    let even_ab = _mm512_shuffle_f64x2::<0x88>(a, b);
-    let odd_ab = _mm512_shuffle_f64x2::<0xdd>(a, b);
-    let even_cd = _mm512_shuffle_f64x2::<0x88>(c, d);
-    let odd_cd = _mm512_shuffle_f64x2::<0xdd>(c, d);
-    [
-        _mm512_shuffle_f64x2::<0x88>(even_ab, even_cd),
-        _mm512_shuffle_f64x2::<0x88>(odd_ab, odd_cd),
-        _mm512_shuffle_f64x2::<0xdd>(even_ab, even_cd),
-        _mm512_shuffle_f64x2::<0xdd>(odd_ab, odd_cd),
-    ]
-}
-
 impl Lanes<f32> for Avx512 {
     type V = __m512;
     type M = __mmask16;
@@ -252,27 +237,27 @@ impl Lanes<f32> for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn transpose(rows: &mut [__m512]) {
-        // Within blocks of 4 x 4 first, whose rows lie in the 128-bit quarters, then the quarters.
-        let mut t = [_mm512_setzero_ps(); 16];
-        for i in (0..16).step_by(2) {
-            t[i] = _mm512_unpacklo_ps(rows[i], rows[i + 1]);
-            t[i + 1] = _mm512_unpackhi_ps(rows[i], rows[i + 1]);
-        }
-        for c in 0..4 {
-            let quarter = |g: usize| {
-                let x = _mm512_castps_pd(t[4 * g + c / 2]);
-                let y = _mm512_castps_pd(t[4 * g + 2 + c / 2]);
-                if c % 2 == 0 {
-                    _mm512_unpacklo_pd(x, y)
-                } else {
-                    _mm512_unpackhi_pd(x, y)
-                }
+    unsafe fn transpose(src: *const f32, src_stride: isize, dst: *mut f32, dst_stride: isize) {
+        // Four columns at a time: four vectors of 4 x 4 blocks, one above the other in memory and
+        // side by side here, each transposed within its quarter.
+        for c in (0..16).step_by(4) {
+            let four = |i: isize| {
+                let at = |r: isize| _mm_loadu_ps(src.offset((i + r) * src_stride + c));
+                let v = _mm512_castps128_ps512(at(0));
+                let v = _mm512_insertf32x4::<1>(v, at(4));
+                let v = _mm512_insertf32x4::<2>(v, at(8));
+                _mm512_insertf32x4::<3>(v, at(12))
             };
-            let out = transpose_quarters([quarter(0), quarter(1), quarter(2), quarter(3)]);
-            for (l, v) in out.into_iter().enumerate() {
-                rows[4 * l + c] = _mm512_castpd_ps(v);
-            }
+            let (v0, v1, v2, v3) = (four(0), four(1), four(2), four(3));
+            let low01 = _mm512_castps_pd(_mm512_unpacklo_ps(v0, v1));
+            let high01 = _mm512_castps_pd(_mm512_unpackhi_ps(v0, v1));
+            let low23 = _mm512_castps_pd(_mm512_unpacklo_ps(v2, v3));
+            let high23 = _mm512_castps_pd(_mm512_unpackhi_ps(v2, v3));
+            let out = |j: isize| dst.offset((c + j) * dst_stride).cast::<f64>();
+            _mm512_storeu_pd(out(0), _mm512_unpacklo_pd(low01, low23));
+            _mm512_storeu_pd(out(1), _mm512_unpackhi_pd(low01, low23));
+            _mm512_storeu_pd(out(2), _mm512_unpacklo_pd(high01, high23));
+            _mm512_storeu_pd(out(3), _mm512_unpackhi_pd(high01, high23));
         }
     }
 
@@ -505,17 +490,19 @@ impl Lanes<f64> for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn transpose(rows: &mut [__m512d]) {
-        let mut low = [_mm512_setzero_pd(); 4];
-        let mut high = low;
-        for i in 0..4 {
-            low[i] = _mm512_unpacklo_pd(rows[2 * i], rows[2 * i + 1]);
-            high[i] = _mm512_unpackhi_pd(rows[2 * i], rows[2 * i + 1]);
-        }
-        let (low, high) = (transpose_quarters(low), transpose_quarters(high));
-        for l in 0..4 {
-            rows[2 * l] = low[l];
-            rows[2 * l + 1] = high[l];
+    unsafe fn transpose(src: *const f64, src_stride: isize, dst: *mut f64, dst_stride: isize) {
+        for c in (0..8).step_by(2) {
+            let four = |i: isize| {
+                let at = |r: isize| _mm_loadu_pd(src.offset((i + r) * src_stride + c));
+                let v = _mm512_castpd128_pd512(at(0));
+                let v = _mm512_insertf64x2::<1>(v, at(2));
+                let v = _mm512_insertf64x2::<2>(v, at(4));
+                _mm512_insertf64x2::<3>(v, at(6))
+            };
+            let (v0, v1) = (four(0), four(1));
+            let out = |j: isize| dst.offset((c + j) * dst_stride);
+            _mm512_storeu_pd(out(0), _mm512_unpacklo_pd(v0, v1));
+            _mm512_storeu_pd(out(1), _mm512_unpackhi_pd(v0, v1));
         }
     }
 

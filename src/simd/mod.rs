@@ -233,15 +233,13 @@ pub trait Lanes<T>: Copy + Send + Sync + 'static {
     /// The inverse of [`Lanes::widen`], each lane rounded once.
     unsafe fn narrow(low: WideV<T, Self>, high: WideV<T, Self>) -> Self::V;
 
-    /// Transposes the square of `N` vectors in `rows`.
+    /// Copies the transpose of `N` x `N` elements: `dst[j * dst_stride + i] = src[i * src_stride + j]`.
     #[inline(always)]
-    unsafe fn transpose(rows: &mut [Self::V]) {
-        debug_assert_eq!(rows.len(), Self::N);
-        // SAFETY: a vector is `N` elements, so `rows` is `N * N` of them.
-        let p = rows.as_mut_ptr().cast::<T>();
-        for i in 0..Self::N {
-            for j in 0..i {
-                p.add(i * Self::N + j).swap(p.add(j * Self::N + i));
+    unsafe fn transpose(src: *const T, src_stride: isize, dst: *mut T, dst_stride: isize) {
+        for i in 0..Self::N as isize {
+            for j in 0..Self::N as isize {
+                dst.offset(j * dst_stride + i)
+                    .copy_from_nonoverlapping(src.offset(i * src_stride + j), 1);
             }
         }
     }

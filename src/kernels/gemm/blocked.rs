@@ -5,16 +5,16 @@
 //! its length alone, and all tiles add in the same order.
 
 use super::epilogue::{Apply, Epilogue};
-use super::micro::{MAX_MR, Table, Tile};
+use super::micro::{Table, Tile, prefetch};
 use super::pack::Pack;
 use super::packed::PackedB;
 use crate::buffer::with_scratch;
 use crate::par;
 use crate::simd::{Float, Level};
 
-/// Bytes of one vector's worth of columns of a B block: with 4 vectors a panel takes half of an L2.
-const KC_BYTES: usize = 256 * 4;
-/// Rows of A that are kept in the L2 cache while the columns of B pass; a multiple of `MAX_MR`.
+/// Bytes of a row of A in a block of k: long, since each block reads and writes all of C once.
+const KC_BYTES: usize = 512 * 4;
+/// Rows of A that are kept in the L2 cache while the columns of B pass; a multiple of all tiles.
 const MC: usize = 192;
 /// Columns of B packed at a time.
 const NC: usize = 4096;
@@ -54,15 +54,6 @@ impl<T: Float> Product<'_, T> {
         p.c = p.c.wrapping_offset(i as isize * p.c_rs).wrapping_add(j);
         p.epilogue = p.epilogue.at(i, j);
         p
-    }
-
-    /// The `k` terms from `p`.
-    pub fn terms(&self, p: usize, k: usize) -> Self {
-        let mut part = *self;
-        part.k = k;
-        part.a = part.a.wrapping_offset(p as isize * part.a_cs);
-        part.b = part.b.wrapping_offset(p as isize * part.b_rs);
-        part
     }
 
     /// Multiplications and additions.
@@ -132,7 +123,7 @@ pub(super) unsafe fn parallel<T: Float>(p: &Product<'_, T>) {
         return serial(p);
     }
     // Whole tiles in each part.
-    let mc = p.m.div_ceil(rows).next_multiple_of(MAX_MR / 2);
+    let mc = p.m.div_ceil(rows).next_multiple_of(6);
     let nc =
         p.n.div_ceil(cols)
             .next_multiple_of(Table::<T>::of(p.level).nr());
@@ -164,29 +155,16 @@ fn grid<T: Float>(p: &Product<'_, T>, threads: usize) -> (usize, usize) {
         .unwrap_or((1, 1))
 }
 
-/// Which operands the serial path packs.
-#[derive(Clone, Copy)]
-struct Packing {
-    a: bool,
-    b: bool,
-}
-
-fn packing<T: Float>(p: &Product<'_, T>, kc: usize) -> Packing {
+/// Is B packed? A never is: broadcasts read it in any order, and copying it costs more than it saves.
+fn packs_b<T: Float>(p: &Product<'_, T>, kc: usize) -> bool {
+    if p.packed.is_some() {
+        return false;
+    }
+    // Columns that do not lie side by side cannot be loaded as vectors. Otherwise packing pays when
+    // many rows of tiles reuse a B that misses the L2 cache, or the page table's.
     let bytes = size_of::<T>();
-    let l1 = 32 << 10;
-    // Strided columns cannot be loaded as vectors. Otherwise packing pays when rows of A reuse it and
-    // it would not stay in the L1 cache anyway.
-    let b = p.packed.is_none() && (p.b_cs != 1 || (p.m >= 96 && kc * p.n * bytes > l1));
-    // Broadcasts read A in any order; packing saves page and cache-set misses when many columns
-    // of tiles reuse it.
-    let far = |stride: isize| stride.unsigned_abs() * bytes >= 1024;
-    let spread = if p.a_cs == 1 {
-        far(p.a_rs)
-    } else {
-        far(p.a_cs)
-    };
-    let a = spread && p.n >= 256 && p.m * kc * bytes > l1;
-    Packing { a, b }
+    let wide = p.b_rs.unsigned_abs() * bytes >= 4096 || kc * p.n * bytes >= 2 << 20;
+    p.b_cs != 1 || (wide && p.m >= 96)
 }
 
 /// The product, on this thread.
@@ -198,58 +176,12 @@ pub(super) unsafe fn serial<T: Float>(p: &Product<'_, T>) {
         return super::without_terms(p);
     }
     let kc = k_block::<T>(p.k);
-    let packing = packing(p, kc);
+    if !packs_b(p, kc) {
+        return blocks(p, kc, std::ptr::null_mut());
+    }
     let lanes = Table::<T>::of(p.level).lanes;
-    let a_len = if packing.a {
-        MC.min(p.m.next_multiple_of(MAX_MR)) * kc
-    } else {
-        0
-    };
-    let b_len = if packing.b {
-        kc * NC.min(p.n.next_multiple_of(lanes))
-    } else {
-        0
-    };
-    if a_len + b_len == 0 {
-        return blocks(p, kc, std::ptr::null_mut(), std::ptr::null_mut());
-    }
-    // B in front: its panels are whole cache lines.
-    with_scratch::<T, _>(a_len + b_len, |s| {
-        let b = s.as_mut_ptr().cast::<T>();
-        let a = if packing.a {
-            b.add(b_len)
-        } else {
-            std::ptr::null_mut()
-        };
-        let b = if packing.b { b } else { std::ptr::null_mut() };
-        blocks(p, kc, a, b)
-    })
-}
-
-/// Where a block of A or a panel of B begins, and its strides.
-#[derive(Clone, Copy)]
-struct Operand<T> {
-    ptr: *const T,
-    /// Distance between lines (rows of A, columns of B), unless packed in groups.
-    line: isize,
-    /// Distance along k.
-    step: isize,
-    packed: bool,
-}
-
-/// All blocks of C; `a_buf` and `b_buf` hold packed blocks, or are null where nothing is packed.
-unsafe fn blocks<T: Float>(p: &Product<'_, T>, kc: usize, a_buf: *mut T, b_buf: *mut T) {
-    for j in (0..p.n).step_by(NC) {
-        let n = NC.min(p.n - j);
-        for at in (0..p.k).step_by(kc) {
-            let k = kc.min(p.k - at);
-            for i in (0..p.m).step_by(MC) {
-                let m = MC.min(p.m - i);
-                let a = block_of_a(p, i, m, at, k, a_buf);
-                block(p, Block { i, m, j, n, at, k }, a, b_buf);
-            }
-        }
-    }
+    let len = kc * NC.min(p.n.next_multiple_of(lanes));
+    with_scratch::<T, _>(len, |b| blocks(p, kc, b.as_mut_ptr().cast::<T>()))
 }
 
 /// A block of C and of k.
@@ -263,70 +195,36 @@ struct Block {
     k: usize,
 }
 
-unsafe fn block_of_a<T: Float>(
-    p: &Product<'_, T>,
-    i: usize,
-    m: usize,
-    at: usize,
-    k: usize,
-    buf: *mut T,
-) -> Operand<T> {
-    let src = p.a.offset(i as isize * p.a_rs + at as isize * p.a_cs);
-    if buf.is_null() {
-        return Operand {
-            ptr: src,
-            line: p.a_rs,
-            step: p.a_cs,
-            packed: false,
-        };
-    }
-    for r in (0..m).step_by(MAX_MR) {
-        let pack = Pack {
-            k,
-            count: MAX_MR.min(m - r),
-            width: MAX_MR,
-            src: src.offset(r as isize * p.a_rs),
-            step: p.a_cs,
-            line: p.a_rs,
-            dst: buf.add(r * k),
-        };
-        pack.run(p.level);
-    }
-    Operand {
-        ptr: buf,
-        line: 1,
-        step: MAX_MR as isize,
-        packed: true,
+/// All blocks of C; `buf` takes packed blocks of B, or is null where nothing is packed.
+unsafe fn blocks<T: Float>(p: &Product<'_, T>, kc: usize, buf: *mut T) {
+    for j in (0..p.n).step_by(NC) {
+        let n = NC.min(p.n - j);
+        for at in (0..p.k).step_by(kc) {
+            let k = kc.min(p.k - at);
+            for i in (0..p.m).step_by(MC) {
+                let m = MC.min(p.m - i);
+                block(p, Block { i, m, j, n, at, k }, buf);
+            }
+        }
     }
 }
 
 /// One block: panel after panel of columns; each packed when the first rows come to it.
-unsafe fn block<T: Float>(p: &Product<'_, T>, at: Block, a: Operand<T>, b_buf: *mut T) {
+unsafe fn block<T: Float>(p: &Product<'_, T>, at: Block, buf: *mut T) {
     let table = Table::<T>::of(p.level);
     let mut j = 0;
     while j < at.n {
-        let left = at.n - j;
-        let nv = panel_nv(left, table.lanes, table.nv);
+        let nv = panel_nv(at.n - j, table.lanes, table.nv);
         let width = nv * table.lanes;
-        let cols = width.min(left);
-        let src =
-            p.b.wrapping_offset(at.at as isize * p.b_rs + (at.j + j) as isize * p.b_cs);
-        let b = if let Some((packed, first)) = p.packed {
-            Operand {
-                ptr: packed.panel(at.at, at.k, first + at.j + j),
-                line: 1,
-                step: width as isize,
-                packed: true,
-            }
-        } else if b_buf.is_null() {
-            Operand {
-                ptr: src,
-                line: 1,
-                step: p.b_rs,
-                packed: false,
-            }
+        let cols = width.min(at.n - j);
+        let offset = at.at as isize * p.b_rs + (at.j + j) as isize * p.b_cs;
+        let src = p.b.wrapping_offset(offset);
+        let (b, b_rs) = if let Some((packed, first)) = p.packed {
+            (packed.panel(at.at, at.k, first + at.j + j), width as isize)
+        } else if buf.is_null() {
+            (src, p.b_rs)
         } else {
-            let dst = b_buf.add(j * at.k);
+            let dst = buf.add(j * at.k);
             if at.i == 0 {
                 let pack = Pack {
                     k: at.k,
@@ -339,60 +237,55 @@ unsafe fn block<T: Float>(p: &Product<'_, T>, at: Block, a: Operand<T>, b_buf: *
                 };
                 pack.run(p.level);
             }
-            Operand {
-                ptr: dst,
-                line: 1,
-                step: width as isize,
-                packed: true,
-            }
+            (dst.cast_const(), width as isize)
         };
-        column_of_tiles(p, at, j, cols, nv, a, b, table);
+        let first = Tile {
+            k: at.k,
+            a: p.a.offset(at.i as isize * p.a_rs + at.at as isize * p.a_cs),
+            a_rs: p.a_rs,
+            a_cs: p.a_cs,
+            b,
+            b_rs,
+            c: p.c.offset(at.i as isize * p.c_rs).add(at.j + j),
+            c_rs: p.c_rs,
+            tail: cols - (nv - 1) * table.lanes,
+            accumulate: p.accumulate || at.at > 0,
+        };
+        column_of_tiles(p, at, j, cols, nv, first);
         j += cols;
     }
 }
 
-/// The tiles of one panel of columns, from the top down.
-#[allow(clippy::too_many_arguments)]
+/// The tiles of one panel of columns, from the `first` at the top down.
 unsafe fn column_of_tiles<T: Float>(
     p: &Product<'_, T>,
     at: Block,
     j: usize,
     cols: usize,
     nv: usize,
-    a: Operand<T>,
-    b: Operand<T>,
-    table: &Table<T>,
+    first: Tile<T>,
 ) {
+    let table = Table::<T>::of(p.level);
     let max = table.max_rows(nv);
-    let tail = cols - (nv - 1) * table.lanes;
+    let whole = first.tail == table.lanes;
     let last = at.at + at.k == p.k && !p.epilogue.is_none();
-    let mut tile = Tile {
-        k: at.k,
-        a: a.ptr,
-        a_rs: a.line,
-        a_cs: a.step,
-        b: b.ptr,
-        b_rs: b.step,
-        c: p.c.offset(at.i as isize * p.c_rs).add(at.j + j),
-        c_rs: p.c_rs,
-        tail,
-        accumulate: p.accumulate || at.at > 0,
-    };
+    let mut tile = first;
     let mut i = 0;
     while i < at.m {
-        let mut left = at.m - i;
-        if a.packed {
-            // Tiles do not cross the panels of packed rows.
-            left = left.min(MAX_MR - i % MAX_MR);
-            tile.a = a.ptr.add(i / MAX_MR * MAX_MR * at.k + i % MAX_MR);
-        } else {
-            tile.a = a.ptr.offset(i as isize * a.line);
+        let rows = tile_rows(at.m - i, max, nv);
+        if at.k >= 128 {
+            for r in 0..rows {
+                let row = tile.c.wrapping_offset(r as isize * p.c_rs);
+                for v in 0..nv {
+                    prefetch(row.wrapping_add(v * table.lanes));
+                }
+            }
         }
-        let rows = tile_rows(left, max, nv);
-        table.get(rows, nv, tail == table.lanes)(&tile);
+        table.get(rows, nv, whole)(&tile);
         if last {
             p.apply(at.i + i, rows, at.j + j, cols);
         }
+        tile.a = tile.a.wrapping_offset(rows as isize * p.a_rs);
         tile.c = tile.c.wrapping_offset(rows as isize * p.c_rs);
         i += rows;
     }

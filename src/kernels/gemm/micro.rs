@@ -46,7 +46,7 @@ impl<T: Float, const MR: usize, const NV: usize, const TAIL: bool> Kernel
     #[inline(always)]
     unsafe fn run<I: Isa>(self) {
         // Tiles that the level never uses are not compiled for it.
-        if NV <= main_nv(I::LEVEL) && MR <= max_rows(I::LEVEL, NV) {
+        if const { NV <= main_nv(I::LEVEL) && MR <= max_rows(I::LEVEL, NV) } {
             tile::<T, T::Simd<I>, MR, NV, TAIL>(self.0)
         }
     }
@@ -62,18 +62,27 @@ where
     L: Lanes<T>,
 {
     let mut acc = [[L::zero(); NV]; MR];
-    let (mut a, mut b) = (t.a, t.b);
+    let mut b = t.b;
     let tail = if TAIL { t.tail } else { L::N };
     let (a_rs, a_cs, b_rs) = (t.a_rs, t.a_cs, t.b_rs);
+    // One pointer for each 4 rows, whose addresses are then base + 0, 1, 2, 3 strides: with one
+    // pointer for all, the compiler finds them by a chain of MR additions in each step.
+    let mut a = [
+        t.a,
+        t.a.wrapping_offset(4 * a_rs),
+        t.a.wrapping_offset(8 * a_rs),
+    ];
     for _ in 0..t.k {
         let bv = row::<T, L, NV, TAIL>(b, tail);
         for (i, acc) in acc.iter_mut().enumerate() {
-            let av = L::splat(*a.offset(i as isize * a_rs));
+            let av = L::splat(*a[i / 4].offset((i % 4) as isize * a_rs));
             for j in 0..NV {
                 acc[j] = multiply_add::<T, L>(av, bv[j], acc[j]);
             }
         }
-        a = a.wrapping_offset(a_cs);
+        for a in &mut a {
+            *a = a.wrapping_offset(a_cs);
+        }
         b = b.wrapping_offset(b_rs);
     }
     let mut c = t.c;
@@ -110,6 +119,19 @@ where
         };
     }
     v
+}
+
+/// Asks for the cache line at `p` (which need not exist), so that it is there when the sums are.
+#[inline(always)]
+pub(super) fn prefetch<T>(p: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint, without effect on memory or registers, allowed for any address.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(p.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = p;
 }
 
 /// `a * b + c`. One lane means no FMA instruction, whose emulation would be very slow.

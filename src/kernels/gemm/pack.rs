@@ -39,7 +39,7 @@ impl<T: Float> Kernel for Pack<T> {
         } else if self.step == 1 && <T::Simd<I> as Lanes<T>>::N > 1 {
             transpose::<T, T::Simd<I>>(&self)
         } else {
-            gather(&self)
+            gather(&self, 0, self.k, 0)
         }
     }
 }
@@ -67,41 +67,24 @@ unsafe fn copy<T: Float, L: Lanes<T>>(p: &Pack<T>) {
 /// The elements of a line lie side by side: squares of vectors are transposed.
 #[inline(always)]
 unsafe fn transpose<T: Float, L: Lanes<T>>(p: &Pack<T>) {
-    const MAX: usize = 16;
-    debug_assert!(L::N <= MAX);
-    let mut at = 0;
-    while at < p.k {
-        let steps = L::N.min(p.k - at);
-        let mut j = 0;
-        while j < p.width {
-            let mut square = [L::zero(); MAX];
-            let lines = L::N.min(p.count.saturating_sub(j));
-            if lines == L::N && steps == L::N {
-                for (l, v) in square[..L::N].iter_mut().enumerate() {
-                    *v = L::load(p.src.offset((j + l) as isize * p.line).add(at));
-                }
-            } else {
-                for (l, v) in square[..lines].iter_mut().enumerate() {
-                    *v = L::load_partial(p.src.offset((j + l) as isize * p.line).add(at), steps);
-                }
-            }
-            L::transpose(&mut square[..L::N]);
-            let mut dst = p.dst.add(at * p.width + j);
-            for &v in &square[..steps] {
-                L::store_partial(dst, v, p.width - j);
-                dst = dst.wrapping_add(p.width);
-            }
-            j += L::N;
+    let k = p.k / L::N * L::N;
+    let count = p.count / L::N * L::N;
+    for j in (0..count).step_by(L::N) {
+        for at in (0..k).step_by(L::N) {
+            let src = p.src.offset(j as isize * p.line).add(at);
+            L::transpose(src, p.line, p.dst.add(at * p.width + j), p.width as isize);
         }
-        at += L::N;
     }
+    gather(p, 0, k, count);
+    gather(p, k, p.k, 0);
 }
 
-/// Any strides, one element at a time.
-unsafe fn gather<T: Float>(p: &Pack<T>) {
-    for at in 0..p.k {
+/// Any strides, one element at a time: steps `from..to` of all lines from `first` on.
+#[inline(always)]
+unsafe fn gather<T: Float>(p: &Pack<T>, from: usize, to: usize, first: usize) {
+    for at in from..to {
         let (src, dst) = (p.src.offset(at as isize * p.step), p.dst.add(at * p.width));
-        for j in 0..p.count {
+        for j in first..p.count {
             *dst.add(j) = *src.offset(j as isize * p.line);
         }
         for j in p.count..p.width {
