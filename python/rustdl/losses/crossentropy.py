@@ -20,7 +20,9 @@ def _check_axis(axis: Any) -> None:
 
 def _check_smoothing(label_smoothing: Any) -> None:
     if not 0.0 <= label_smoothing <= 1.0:
-        raise ValueError(f"`label_smoothing` must be in the interval [0, 1]. Received: label_smoothing={label_smoothing}")
+        raise ValueError(
+            f"`label_smoothing` must be in the interval [0, 1]. Received: label_smoothing={label_smoothing}"
+        )
 
 
 def _smooth_classes(y_true: Tensor, y_pred: Tensor, label_smoothing: float, axis: int) -> Tensor:
@@ -107,7 +109,9 @@ def categorical_focal_crossentropy(
     return ops.sum(-weight * y_true * ops.log(p), axis=axis)
 
 
-def check_sparse_labels(y_true: Any, num_classes: int | None, ignore_class: int | None = None, where: str = "y_true") -> None:
+def check_sparse_labels(
+    y_true: Any, num_classes: int | None, ignore_class: int | None = None, where: str = "y_true"
+) -> None:
     """Raises ValueError when a concrete array of class indices holds one outside `[0, num_classes)`."""
     if num_classes is None:
         return
@@ -163,7 +167,9 @@ def sparse_categorical_crossentropy(
     values_shape = tuple(n for i, n in enumerate(y_pred.shape) if i != axis % len(y_pred.shape))
     valid = ops.reshape(ops.not_equal(y_true, ops.cast(ignore_class, y_true.dtype)), values_shape)
     # Any label in range will do where the result is thrown away.
-    labels = ops.where(valid, ops.reshape(y_true, values_shape), ops.zeros_like(ops.reshape(y_true, values_shape)))
+    labels = ops.where(
+        valid, ops.reshape(y_true, values_shape), ops.zeros_like(ops.reshape(y_true, values_shape))
+    )
     values = ops.sparse_categorical_crossentropy(labels, y_pred, from_logits=from_logits, axis=axis)
     values = ops.where(valid, values, ops.zeros_like(values))
     backend.set_keras_mask(values, mask=valid)
@@ -187,7 +193,9 @@ def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float) ->
     return (1.0 - ops.power(p, q)) / q
 
 
-def binary_crossentropy(y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1) -> Tensor:
+def binary_crossentropy(
+    y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
+) -> Tensor:
     """`-mean(y_true * log(y_pred) + (1 - y_true) * log(1 - y_pred))` along `axis`.
 
     Args:
@@ -263,7 +271,9 @@ def ctc(y_true: Any, y_pred: Any) -> Tensor:
     """
     y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
     if len(y_true.shape) != 2:
-        raise ValueError(f"Targets `y_true` must be a tensor of shape `(batch_size, max_length)`. Received: y_true.shape={tuple(y_true.shape)}")
+        raise ValueError(
+            f"Targets `y_true` must be a tensor of shape `(batch_size, max_length)`. Received: y_true.shape={tuple(y_true.shape)}"
+        )
     if len(y_pred.shape) != 3:
         raise ValueError(
             "Logits `y_pred` must be a tensor of shape `(batch_size, max_length, num_classes)`. "
@@ -320,8 +330,16 @@ class CategoricalFocalCrossentropy(ConfiguredLoss):
         dtype: Any = None,
     ) -> None:
         _check_smoothing(label_smoothing)
-        kwargs = {"alpha": alpha, "gamma": gamma, "from_logits": from_logits, "label_smoothing": label_smoothing, "axis": axis}
-        super().__init__(categorical_focal_crossentropy, name=name, reduction=reduction, dtype=dtype, **kwargs)
+        kwargs = {
+            "alpha": alpha,
+            "gamma": gamma,
+            "from_logits": from_logits,
+            "label_smoothing": label_smoothing,
+            "axis": axis,
+        }
+        super().__init__(
+            categorical_focal_crossentropy, name=name, reduction=reduction, dtype=dtype, **kwargs
+        )
         self.alpha, self.gamma = alpha, gamma
         self.from_logits, self.label_smoothing, self.axis = from_logits, label_smoothing, axis
 
@@ -341,7 +359,9 @@ class SparseCategoricalCrossentropy(ConfiguredLoss):
         dtype: Any = None,
     ) -> None:
         kwargs = {"from_logits": from_logits, "ignore_class": ignore_class, "axis": axis}
-        super().__init__(sparse_categorical_crossentropy, name=name, reduction=reduction, dtype=dtype, **kwargs)
+        super().__init__(
+            sparse_categorical_crossentropy, name=name, reduction=reduction, dtype=dtype, **kwargs
+        )
         self.from_logits, self.ignore_class, self.axis = from_logits, ignore_class, axis
 
     _arguments = ("from_logits", "ignore_class", "axis")
@@ -363,7 +383,9 @@ class CategoricalGeneralizedCrossEntropy(ConfiguredLoss):
     ) -> None:
         if not 0 < q < 1:
             raise ValueError(f"q must be in the interval (0, 1). Received: q={q}")
-        super().__init__(categorical_generalized_cross_entropy, name=name, reduction=reduction, dtype=dtype, q=q)
+        super().__init__(
+            categorical_generalized_cross_entropy, name=name, reduction=reduction, dtype=dtype, q=q
+        )
         self.q = q
 
     _arguments = ("q",)
@@ -417,12 +439,19 @@ class BinaryFocalCrossentropy(ConfiguredLoss):
 class KLDivergence(ConfiguredLoss):
     """Kullback-Leibler divergence; see `kl_divergence`."""
 
-    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = "kl_divergence", dtype: Any = None) -> None:
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "kl_divergence",
+        dtype: Any = None,
+    ) -> None:
         super().__init__(kl_divergence, name=name, reduction=reduction, dtype=dtype)
 
 
 class CTC(ConfiguredLoss):
     """Connectionist temporal classification; see `ctc`."""
 
-    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = "ctc", dtype: Any = None) -> None:
+    def __init__(
+        self, reduction: str | None = "sum_over_batch_size", name: str | None = "ctc", dtype: Any = None
+    ) -> None:
         super().__init__(ctc, name=name, reduction=reduction, dtype=dtype)

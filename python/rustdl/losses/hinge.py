@@ -51,19 +51,31 @@ class Hinge(ConfiguredLoss):
         dtype: See `Loss`.
     """
 
-    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = "hinge", dtype: Any = None) -> None:
+    def __init__(
+        self, reduction: str | None = "sum_over_batch_size", name: str | None = "hinge", dtype: Any = None
+    ) -> None:
         super().__init__(hinge, name=name, reduction=reduction, dtype=dtype)
 
 
 class SquaredHinge(ConfiguredLoss):
     """Mean squared hinge loss; see `squared_hinge`. Arguments as for `Hinge`."""
 
-    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = "squared_hinge", dtype: Any = None) -> None:
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "squared_hinge",
+        dtype: Any = None,
+    ) -> None:
         super().__init__(squared_hinge, name=name, reduction=reduction, dtype=dtype)
 
 
 class CategoricalHinge(ConfiguredLoss):
     """Hinge loss between the right class and the best wrong one; see `categorical_hinge`. Arguments as for `Hinge`."""
 
-    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = "categorical_hinge", dtype: Any = None) -> None:
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "categorical_hinge",
+        dtype: Any = None,
+    ) -> None:
         super().__init__(categorical_hinge, name=name, reduction=reduction, dtype=dtype)

@@ -35,7 +35,9 @@ class Loss:
         8.5
     """
 
-    def __init__(self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None) -> None:
+    def __init__(
+        self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None
+    ) -> None:
         if name is None:
             from rustdl.utils.naming import auto_name
 
@@ -61,14 +63,20 @@ class Loss:
                 mask = ops.logical_and(in_mask, out_mask)
             else:
                 mask = in_mask if out_mask is None else out_mask
-            return reduce_weighted_values(values, sample_weight=sample_weight, mask=mask, reduction=self.reduction, dtype=self.dtype)
+            return reduce_weighted_values(
+                values, sample_weight=sample_weight, mask=mask, reduction=self.reduction, dtype=self.dtype
+            )
 
     def _to_tensor(self, x: Any, argument: str) -> Tensor:
         if x is None:
-            raise ValueError(f"Loss '{self.name}': `{argument}` is None. Pass an array of targets and an array of predictions.")
+            raise ValueError(
+                f"Loss '{self.name}': `{argument}` is None. Pass an array of targets and an array of predictions."
+            )
         dtype = getattr(x, "dtype", None)
         if dtype is not None and getattr(dtype, "kind", "") in ("U", "S", "O"):
-            raise ValueError(f"Loss '{self.name}': `{argument}` has dtype {dtype}, expected numbers. Encode text or objects as integers first.")
+            raise ValueError(
+                f"Loss '{self.name}': `{argument}` has dtype {dtype}, expected numbers. Encode text or objects as integers first."
+            )
         return ops.convert_to_tensor(x, dtype=self.dtype)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
@@ -91,7 +99,9 @@ class Loss:
 def standardize_reduction(reduction: str | None) -> str | None:
     """Returns `reduction` if it is one of the known reductions, else raises ValueError."""
     if reduction not in REDUCTIONS:
-        raise ValueError(f"Invalid value for argument `reduction`. Expected one of {set(REDUCTIONS)}. Received: reduction={reduction}")
+        raise ValueError(
+            f"Invalid value for argument `reduction`. Expected one of {set(REDUCTIONS)}. Received: reduction={reduction}"
+        )
     return reduction
 
 
@@ -100,7 +110,9 @@ def mask_of(x: Any) -> Any:
     return getattr(x, "_keras_mask", None)
 
 
-def squeeze_or_expand_to_same_rank(x1: Tensor, x2: Tensor, expand_rank_1: bool = True) -> tuple[Tensor, Tensor]:
+def squeeze_or_expand_to_same_rank(
+    x1: Tensor, x2: Tensor, expand_rank_1: bool = True
+) -> tuple[Tensor, Tensor]:
     """Brings two tensors whose ranks differ by one trailing axis of length 1 to the same rank.
 
     `[n]` and `[n, 1]` become `[n, 1]` both (unless `expand_rank_1` is False); `[n, t, 1]` and `[n, t]` become `[n, t]`.
@@ -128,12 +140,16 @@ def _product(shape: Any) -> Any:
     return count
 
 
-def reduce_values(values: Tensor, sample_weight: Tensor = None, reduction: str | None = "sum_over_batch_size") -> Tensor:
+def reduce_values(
+    values: Tensor, sample_weight: Tensor = None, reduction: str | None = "sum_over_batch_size"
+) -> Tensor:
     """Sums values that are weighted already, and divides as `reduction` asks."""
     if reduction is None or reduction == "none" or tuple(values.shape) == () or 0 in tuple(values.shape):
         return values
     total = ops.sum(values)
-    if reduction in ("sum_over_batch_size", "mean") or (reduction == "mean_with_sample_weight" and sample_weight is None):
+    if reduction in ("sum_over_batch_size", "mean") or (
+        reduction == "mean_with_sample_weight" and sample_weight is None
+    ):
         return total / _product(values.shape)
     if reduction == "mean_with_sample_weight":
         # A batch whose weights are all zero has loss zero, not NaN.
@@ -154,7 +170,9 @@ def reduce_weighted_values(
     if sample_weight is not None:
         sample_weight = ops.convert_to_tensor(sample_weight, dtype=dtype)
     if mask is not None:
-        sample_weight = apply_mask(sample_weight, ops.convert_to_tensor(mask, dtype=dtype), dtype=dtype, reduction=reduction)
+        sample_weight = apply_mask(
+            sample_weight, ops.convert_to_tensor(mask, dtype=dtype), dtype=dtype, reduction=reduction
+        )
     if sample_weight is not None:
         sample_weight = ops.cast(sample_weight, values.dtype)
         values, sample_weight = squeeze_or_expand_to_same_rank(values, sample_weight)
@@ -165,7 +183,9 @@ def reduce_weighted_values(
 def _align_weights(weights: Tensor, values: Tensor) -> Tensor:
     """Checks that weights are one for each sample (or step), which numpy's broadcasting alone would take for a last axis."""
     w, v = tuple(weights.shape), tuple(values.shape)
-    if not all(a == b or 1 in (a, b) or None in (a, b) for a, b in zip(reversed(w), reversed(v), strict=False)):
+    if not all(
+        a == b or 1 in (a, b) or None in (a, b) for a, b in zip(reversed(w), reversed(v), strict=False)
+    ):
         raise ValueError(
             f"`sample_weight` of shape {w} does not fit the values of the loss, of shape {v}: pass one weight for each sample, "
             "or an array that broadcasts to that shape."

@@ -103,7 +103,11 @@ class Dice(ConfiguredLoss):
     """
 
     def __init__(
-        self, reduction: str | None = "sum_over_batch_size", name: str | None = "dice", axis: Any = None, dtype: Any = None
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "dice",
+        axis: Any = None,
+        dtype: Any = None,
     ) -> None:
         super().__init__(dice, name=name, reduction=reduction, dtype=dtype, axis=axis)
         self.axis = axis
@@ -132,7 +136,9 @@ class Tversky(ConfiguredLoss):
         axis: Any = None,
         dtype: Any = None,
     ) -> None:
-        super().__init__(tversky, name=name, reduction=reduction, dtype=dtype, alpha=alpha, beta=beta, axis=axis)
+        super().__init__(
+            tversky, name=name, reduction=reduction, dtype=dtype, alpha=alpha, beta=beta, axis=axis
+        )
         self.alpha, self.beta, self.axis = alpha, beta, axis
 
     _arguments = ("alpha", "beta", "axis")
@@ -159,7 +165,15 @@ class Circle(ConfiguredLoss):
         name: str | None = "circle",
         dtype: Any = None,
     ) -> None:
-        super().__init__(circle, name=name, reduction=reduction, dtype=dtype, gamma=gamma, margin=margin, remove_diagonal=remove_diagonal)
+        super().__init__(
+            circle,
+            name=name,
+            reduction=reduction,
+            dtype=dtype,
+            gamma=gamma,
+            margin=margin,
+            remove_diagonal=remove_diagonal,
+        )
         self.gamma, self.margin, self.remove_diagonal = gamma, margin, remove_diagonal
 
     _arguments = ("gamma", "margin", "remove_diagonal")

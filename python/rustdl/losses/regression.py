@@ -64,7 +64,9 @@ def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Tensor:
     y_true, y_pred = _pair(y_true, y_pred)
     error = ops.abs(y_pred - y_true)
     delta = ops.convert_to_tensor(delta, dtype=y_pred.dtype)
-    return ops.mean(ops.where(error <= delta, 0.5 * ops.square(error), delta * error - 0.5 * ops.square(delta)), axis=-1)
+    return ops.mean(
+        ops.where(error <= delta, 0.5 * ops.square(error), delta * error - 0.5 * ops.square(delta)), axis=-1
+    )
 
 
 def log_cosh(y_true: Any, y_pred: Any) -> Tensor:
@@ -96,14 +98,24 @@ class MeanSquaredError(ConfiguredLoss):
         dtype: See `Loss`.
     """
 
-    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = "mean_squared_error", dtype: Any = None) -> None:
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "mean_squared_error",
+        dtype: Any = None,
+    ) -> None:
         super().__init__(mean_squared_error, name=name, reduction=reduction, dtype=dtype)
 
 
 class MeanAbsoluteError(ConfiguredLoss):
     """Mean of the absolute errors; see `mean_absolute_error`. Arguments as for `MeanSquaredError`."""
 
-    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = "mean_absolute_error", dtype: Any = None) -> None:
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "mean_absolute_error",
+        dtype: Any = None,
+    ) -> None:
         super().__init__(mean_absolute_error, name=name, reduction=reduction, dtype=dtype)
 
 
@@ -111,7 +123,10 @@ class MeanAbsolutePercentageError(ConfiguredLoss):
     """Mean of the relative errors in percent; see `mean_absolute_percentage_error`. Arguments as for `MeanSquaredError`."""
 
     def __init__(
-        self, reduction: str | None = "sum_over_batch_size", name: str | None = "mean_absolute_percentage_error", dtype: Any = None
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "mean_absolute_percentage_error",
+        dtype: Any = None,
     ) -> None:
         super().__init__(mean_absolute_percentage_error, name=name, reduction=reduction, dtype=dtype)
 
@@ -120,7 +135,10 @@ class MeanSquaredLogarithmicError(ConfiguredLoss):
     """Mean of the squared differences of logarithms; see `mean_squared_logarithmic_error`. Arguments as for `MeanSquaredError`."""
 
     def __init__(
-        self, reduction: str | None = "sum_over_batch_size", name: str | None = "mean_squared_logarithmic_error", dtype: Any = None
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "mean_squared_logarithmic_error",
+        dtype: Any = None,
     ) -> None:
         super().__init__(mean_squared_logarithmic_error, name=name, reduction=reduction, dtype=dtype)
 
@@ -136,7 +154,11 @@ class Huber(ConfiguredLoss):
     """
 
     def __init__(
-        self, delta: float = 1.0, reduction: str | None = "sum_over_batch_size", name: str | None = "huber_loss", dtype: Any = None
+        self,
+        delta: float = 1.0,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "huber_loss",
+        dtype: Any = None,
     ) -> None:
         super().__init__(huber, name=name, reduction=reduction, dtype=dtype, delta=delta)
         self.delta = delta
@@ -147,14 +169,18 @@ class Huber(ConfiguredLoss):
 class LogCosh(ConfiguredLoss):
     """Mean of `log(cosh(error))`; see `log_cosh`. Arguments as for `MeanSquaredError`."""
 
-    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = "log_cosh", dtype: Any = None) -> None:
+    def __init__(
+        self, reduction: str | None = "sum_over_batch_size", name: str | None = "log_cosh", dtype: Any = None
+    ) -> None:
         super().__init__(log_cosh, name=name, reduction=reduction, dtype=dtype)
 
 
 class Poisson(ConfiguredLoss):
     """Negative log-likelihood of counts; see `poisson`. Arguments as for `MeanSquaredError`."""
 
-    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = "poisson", dtype: Any = None) -> None:
+    def __init__(
+        self, reduction: str | None = "sum_over_batch_size", name: str | None = "poisson", dtype: Any = None
+    ) -> None:
         super().__init__(poisson, name=name, reduction=reduction, dtype=dtype)
 
 
@@ -169,7 +195,11 @@ class CosineSimilarity(ConfiguredLoss):
     """
 
     def __init__(
-        self, axis: int = -1, reduction: str | None = "sum_over_batch_size", name: str | None = "cosine_similarity", dtype: Any = None
+        self,
+        axis: int = -1,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "cosine_similarity",
+        dtype: Any = None,
     ) -> None:
         super().__init__(cosine_similarity, name=name, reduction=reduction, dtype=dtype, axis=axis)
         self.axis = axis

@@ -19,11 +19,17 @@ class _ConfusionCount(Metric):
         super().__init__(name=name, dtype=dtype)
         self.init_thresholds = thresholds
         self.thresholds = metrics_utils.parse_init_thresholds(thresholds)
-        self.accumulator = self.add_variable(shape=(len(self.thresholds),), initializer=initializers.Zeros(), name="accumulator")
+        self.accumulator = self.add_variable(
+            shape=(len(self.thresholds),), initializer=initializers.Zeros(), name="accumulator"
+        )
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         metrics_utils.update_confusion_matrix_variables(
-            {self._count: self.accumulator}, y_true, y_pred, thresholds=self.thresholds, sample_weight=sample_weight
+            {self._count: self.accumulator},
+            y_true,
+            y_pred,
+            thresholds=self.thresholds,
+            sample_weight=sample_weight,
         )
 
     def result(self) -> Tensor:
@@ -79,7 +85,12 @@ class _HitRatio(Metric):
     _error_name: str
 
     def __init__(
-        self, thresholds: Any = None, top_k: int | None = None, class_id: int | None = None, name: str | None = None, dtype: Any = None
+        self,
+        thresholds: Any = None,
+        top_k: int | None = None,
+        class_id: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
     ) -> None:
         super().__init__(name=name, dtype=dtype)
         self.init_thresholds = thresholds
@@ -89,12 +100,21 @@ class _HitRatio(Metric):
         default = 0.5 if top_k is None else metrics_utils.NEGATIVE_INFINITY
         self.thresholds = metrics_utils.parse_init_thresholds(thresholds, default_threshold=default)
         shape = (len(self.thresholds),)
-        self.true_positives = self.add_variable(shape=shape, initializer=initializers.Zeros(), name="true_positives")
-        setattr(self, self._error_name, self.add_variable(shape=shape, initializer=initializers.Zeros(), name=self._error_name))
+        self.true_positives = self.add_variable(
+            shape=shape, initializer=initializers.Zeros(), name="true_positives"
+        )
+        setattr(
+            self,
+            self._error_name,
+            self.add_variable(shape=shape, initializer=initializers.Zeros(), name=self._error_name),
+        )
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         metrics_utils.update_confusion_matrix_variables(
-            {ConfusionMatrix.TRUE_POSITIVES: self.true_positives, self._error: getattr(self, self._error_name)},
+            {
+                ConfusionMatrix.TRUE_POSITIVES: self.true_positives,
+                self._error: getattr(self, self._error_name),
+            },
             y_true,
             y_pred,
             thresholds=self.thresholds,
@@ -109,7 +129,11 @@ class _HitRatio(Metric):
         return value[0] if len(self.thresholds) == 1 else value
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"thresholds": self.init_thresholds, "top_k": self.top_k, "class_id": self.class_id}
+        return super().get_config() | {
+            "thresholds": self.init_thresholds,
+            "top_k": self.top_k,
+            "class_id": self.class_id,
+        }
 
 
 class Precision(_HitRatio):

@@ -18,19 +18,21 @@ def _pair(y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
 
 
 def pearson_correlation(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
-    """Covariance over the product of the standard deviations, along `axis`; 0 where one of them does not vary."""
+    """Covariance over the product of the standard deviations, along `axis`; NaN where one of them does not vary."""
     y_true, y_pred = _pair(y_true, y_pred)
     true_part = y_true - ops.mean(y_true, axis=axis, keepdims=True)
     pred_part = y_pred - ops.mean(y_pred, axis=axis, keepdims=True)
     covariance = ops.mean(true_part * pred_part, axis=axis)
-    spread = ops.std(y_true, axis=axis) * ops.std(y_pred, axis=axis)
-    return covariance / (spread + backend.epsilon())
+    return covariance / (ops.std(y_true, axis=axis) * ops.std(y_pred, axis=axis))
 
 
 def concordance_correlation(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
     """`2 cov / (var_true + var_pred + (mean_true - mean_pred)²)` along `axis` (Lin, 1989)."""
     y_true, y_pred = _pair(y_true, y_pred)
-    true_mean, pred_mean = ops.mean(y_true, axis=axis, keepdims=True), ops.mean(y_pred, axis=axis, keepdims=True)
+    true_mean, pred_mean = (
+        ops.mean(y_true, axis=axis, keepdims=True),
+        ops.mean(y_pred, axis=axis, keepdims=True),
+    )
     covariance = ops.mean((y_true - true_mean) * (y_pred - pred_mean), axis=axis)
     shift = ops.squeeze(true_mean - pred_mean, axis=axis)
     spread = ops.var(y_true, axis=axis) + ops.var(y_pred, axis=axis) + ops.square(shift)
@@ -60,6 +62,8 @@ class ConcordanceCorrelation(MeanMetricWrapper):
     _direction = "up"
     _arguments = ("axis",)
 
-    def __init__(self, name: str | None = "concordance_correlation", dtype: Any = None, axis: int = -1) -> None:
+    def __init__(
+        self, name: str | None = "concordance_correlation", dtype: Any = None, axis: int = -1
+    ) -> None:
         super().__init__(concordance_correlation, name=name, dtype=dtype, axis=axis)
         self.axis = axis

@@ -29,7 +29,11 @@ class _ConfusionCurve(Metric):
 
     def _add_counts(self, shape: tuple[int, ...]) -> None:
         for attribute in _COUNTS.values():
-            setattr(self, attribute, self.add_variable(shape=shape, initializer=initializers.Zeros(), name=attribute))
+            setattr(
+                self,
+                attribute,
+                self.add_variable(shape=shape, initializer=initializers.Zeros(), name=attribute),
+            )
 
     def _counts(self) -> dict[ConfusionMatrix, Any]:
         return {count: getattr(self, attribute) for count, attribute in _COUNTS.items()}
@@ -41,13 +45,22 @@ class _RateAtRate(_ConfusionCurve):
     _argument: str
 
     def __init__(
-        self, value: float, num_thresholds: int = 200, class_id: int | None = None, name: str | None = None, dtype: Any = None
+        self,
+        value: float,
+        num_thresholds: int = 200,
+        class_id: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
     ) -> None:
         super().__init__(name=name, dtype=dtype)
         if value < 0 or value > 1:
-            raise ValueError(f"Argument `{self._argument}` must be in the range [0, 1]. Received: {self._argument}={value}")
+            raise ValueError(
+                f"Argument `{self._argument}` must be in the range [0, 1]. Received: {self._argument}={value}"
+            )
         if num_thresholds <= 0:
-            raise ValueError(f"Argument `num_thresholds` must be an integer > 0. Received: num_thresholds={num_thresholds}")
+            raise ValueError(
+                f"Argument `num_thresholds` must be an integer > 0. Received: num_thresholds={num_thresholds}"
+            )
         self.value = value
         self.num_thresholds = num_thresholds
         self.class_id = class_id
@@ -58,7 +71,12 @@ class _RateAtRate(_ConfusionCurve):
         # A prediction of exactly 0 counts as positive at the first threshold, where everything does.
         limits = self.thresholds if len(self.thresholds) == 1 else [-1e-7, *self.thresholds[1:]]
         metrics_utils.update_confusion_matrix_variables(
-            self._counts(), y_true, y_pred, thresholds=limits, class_id=self.class_id, sample_weight=sample_weight
+            self._counts(),
+            y_true,
+            y_pred,
+            thresholds=limits,
+            class_id=self.class_id,
+            sample_weight=sample_weight,
         )
 
     def _best(self, constrained: Tensor, dependent: Tensor) -> Tensor:
@@ -93,10 +111,17 @@ class SensitivityAtSpecificity(_RateAtRate):
     _argument = "specificity"
 
     def __init__(
-        self, specificity: float, num_thresholds: int = 200, class_id: int | None = None, name: str | None = None, dtype: Any = None
+        self,
+        specificity: float,
+        num_thresholds: int = 200,
+        class_id: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
     ) -> None:
         self.specificity = specificity
-        super().__init__(specificity, num_thresholds=num_thresholds, class_id=class_id, name=name, dtype=dtype)
+        super().__init__(
+            specificity, num_thresholds=num_thresholds, class_id=class_id, name=name, dtype=dtype
+        )
 
     def result(self) -> Tensor:
         specificities = self._rate(self.true_negatives, self.false_positives)
@@ -109,10 +134,17 @@ class SpecificityAtSensitivity(_RateAtRate):
     _argument = "sensitivity"
 
     def __init__(
-        self, sensitivity: float, num_thresholds: int = 200, class_id: int | None = None, name: str | None = None, dtype: Any = None
+        self,
+        sensitivity: float,
+        num_thresholds: int = 200,
+        class_id: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
     ) -> None:
         self.sensitivity = sensitivity
-        super().__init__(sensitivity, num_thresholds=num_thresholds, class_id=class_id, name=name, dtype=dtype)
+        super().__init__(
+            sensitivity, num_thresholds=num_thresholds, class_id=class_id, name=name, dtype=dtype
+        )
 
     def result(self) -> Tensor:
         sensitivities = self._rate(self.true_positives, self.false_negatives)
@@ -128,7 +160,12 @@ class PrecisionAtRecall(_RateAtRate):
     _argument = "recall"
 
     def __init__(
-        self, recall: float, num_thresholds: int = 200, class_id: int | None = None, name: str | None = None, dtype: Any = None
+        self,
+        recall: float,
+        num_thresholds: int = 200,
+        class_id: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
     ) -> None:
         self.recall = recall
         super().__init__(recall, num_thresholds=num_thresholds, class_id=class_id, name=name, dtype=dtype)
@@ -144,7 +181,12 @@ class RecallAtPrecision(_RateAtRate):
     _argument = "precision"
 
     def __init__(
-        self, precision: float, num_thresholds: int = 200, class_id: int | None = None, name: str | None = None, dtype: Any = None
+        self,
+        precision: float,
+        num_thresholds: int = 200,
+        class_id: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
     ) -> None:
         self.precision = precision
         super().__init__(precision, num_thresholds=num_thresholds, class_id=class_id, name=name, dtype=dtype)
@@ -216,7 +258,9 @@ class AUC(_ConfusionCurve):
             self.num_thresholds = len(inner) + 2
         else:
             if num_thresholds <= 1:
-                raise ValueError(f"Argument `num_thresholds` must be an integer > 1. Received: num_thresholds={num_thresholds}")
+                raise ValueError(
+                    f"Argument `num_thresholds` must be an integer > 1. Received: num_thresholds={num_thresholds}"
+                )
             self.num_thresholds = num_thresholds
             inner = metrics_utils.even_thresholds(num_thresholds)[1:-1]
         self._thresholds = metrics_utils.epsilon_bounded(inner)
@@ -243,7 +287,9 @@ class AUC(_ConfusionCurve):
             self._add_counts((self.num_thresholds,))
         else:
             if len(shape) != 2:
-                raise ValueError(f"`y_true` must have rank 2 when `multi_label` is True. Found rank {len(shape)}. Full shape received for `y_true`: {shape}")
+                raise ValueError(
+                    f"`y_true` must have rank 2 when `multi_label` is True. Found rank {len(shape)}. Full shape received for `y_true`: {shape}"
+                )
             self.num_labels = shape[1]
             if self.label_weights is not None and len(self.label_weights) != self.num_labels:
                 raise ValueError(
@@ -257,7 +303,9 @@ class AUC(_ConfusionCurve):
         if not self._built:
             self._build(tuple(y_pred.shape))
         if self.multi_label and tuple(y_pred.shape[-1:]) != (self.num_labels,):
-            raise ValueError(f"AUC counts {self.num_labels} labels, but the predictions have shape {tuple(y_pred.shape)}.")
+            raise ValueError(
+                f"AUC counts {self.num_labels} labels, but the predictions have shape {tuple(y_pred.shape)}."
+            )
         if self._from_logits:
             y_pred = ops.sigmoid(y_pred)
         metrics_utils.update_confusion_matrix_variables(
@@ -276,14 +324,21 @@ class AUC(_ConfusionCurve):
         On a segment tp = intercept + slope * p, so the integral of tp / p over d tp is
         slope * (d tp + intercept * log(p_start / p_end)).
         """
-        tp, fp, fn = (ops.convert_to_tensor(v) for v in (self.true_positives, self.false_positives, self.false_negatives))
+        tp, fp, fn = (
+            ops.convert_to_tensor(v)
+            for v in (self.true_positives, self.false_positives, self.false_negatives)
+        )
         positives = tp + fp
         gain = tp[:-1] - tp[1:]
         slope = ops.divide_no_nan(gain, ops.maximum(positives[:-1] - positives[1:], 0))
         intercept = tp[1:] - slope * positives[1:]
         both = ops.logical_and(positives[:-1] > 0, positives[1:] > 0)
-        ratio = ops.where(both, ops.divide_no_nan(positives[:-1], ops.maximum(positives[1:], 0)), ops.ones_like(slope))
-        pieces = ops.divide_no_nan(slope * (gain + intercept * ops.log(ratio)), ops.maximum(tp[1:] + fn[1:], 0))
+        ratio = ops.where(
+            both, ops.divide_no_nan(positives[:-1], ops.maximum(positives[1:], 0)), ops.ones_like(slope)
+        )
+        pieces = ops.divide_no_nan(
+            slope * (gain + intercept * ops.log(ratio)), ops.maximum(tp[1:] + fn[1:], 0)
+        )
         return self._over_labels(ops.sum(pieces, axis=0)) if self.multi_label else ops.sum(pieces)
 
     def _over_labels(self, areas: Tensor) -> Tensor:

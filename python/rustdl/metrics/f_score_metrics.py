@@ -44,9 +44,13 @@ class FBetaScore(Metric):
     ) -> None:
         super().__init__(name=name, dtype=dtype)
         if average not in _AVERAGES:
-            raise ValueError(f"Invalid `average` argument value. Expected one of: {set(_AVERAGES)}. Received: average={average}")
+            raise ValueError(
+                f"Invalid `average` argument value. Expected one of: {set(_AVERAGES)}. Received: average={average}"
+            )
         if not isinstance(beta, float):
-            raise ValueError(f"Invalid `beta` argument value. It should be a Python float. Received: beta={beta} of type '{type(beta)}'")
+            raise ValueError(
+                f"Invalid `beta` argument value. It should be a Python float. Received: beta={beta} of type '{type(beta)}'"
+            )
         if beta <= 0.0:
             raise ValueError(f"Invalid `beta` argument value. It should be > 0. Received: beta={beta}")
         if threshold is not None:
@@ -56,7 +60,9 @@ class FBetaScore(Metric):
                     f"Received: threshold={threshold} of type '{type(threshold)}'"
                 )
             if threshold > 1.0 or threshold <= 0.0:
-                raise ValueError(f"Invalid `threshold` argument value. It should verify 0 < threshold <= 1. Received: threshold={threshold}")
+                raise ValueError(
+                    f"Invalid `threshold` argument value. It should verify 0 < threshold <= 1. Received: threshold={threshold}"
+                )
         self.average = average
         self.beta = beta
         self.threshold = threshold
@@ -72,12 +78,16 @@ class FBetaScore(Metric):
                 f"FBetaScore expects 2D inputs with shape (batch_size, output_dim), with output_dim fully defined (not None). {received}"
             )
         if y_pred_shape[-1] != y_true_shape[-1]:
-            raise ValueError(f"FBetaScore expects targets and predictions with the same number of classes. {received}")
+            raise ValueError(
+                f"FBetaScore expects targets and predictions with the same number of classes. {received}"
+            )
         shape = () if self.average == "micro" else (y_pred_shape[-1],)
         self.true_positives = self.add_variable(shape, initializers.Zeros(), name="true_positives")
         self.false_positives = self.add_variable(shape, initializers.Zeros(), name="false_positives")
         self.false_negatives = self.add_variable(shape, initializers.Zeros(), name="false_negatives")
-        self.intermediate_weights = self.add_variable(shape, initializers.Zeros(), name="intermediate_weights")
+        self.intermediate_weights = self.add_variable(
+            shape, initializers.Zeros(), name="intermediate_weights"
+        )
         self._built = True
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
@@ -112,7 +122,9 @@ class FBetaScore(Metric):
         square = self.beta * self.beta
         scores = (1.0 + square) * ops.divide_no_nan(precision * recall, precision * square + recall)
         if self.average == "weighted":
-            weights = ops.divide_no_nan(ops.convert_to_tensor(self.intermediate_weights), ops.sum(self.intermediate_weights))
+            weights = ops.divide_no_nan(
+                ops.convert_to_tensor(self.intermediate_weights), ops.sum(self.intermediate_weights)
+            )
             return ops.sum(scores * weights)
         return scores if self.average is None else ops.mean(scores)
 
@@ -121,7 +133,11 @@ class FBetaScore(Metric):
             v.assign(ops.zeros(v.shape, dtype=v.dtype))
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"average": self.average, "beta": self.beta, "threshold": self.threshold}
+        return super().get_config() | {
+            "average": self.average,
+            "beta": self.beta,
+            "threshold": self.threshold,
+        }
 
 
 class F1Score(FBetaScore):
@@ -135,7 +151,11 @@ class F1Score(FBetaScore):
     """
 
     def __init__(
-        self, average: str | None = None, threshold: float | None = None, name: str | None = "f1_score", dtype: Any = None
+        self,
+        average: str | None = None,
+        threshold: float | None = None,
+        name: str | None = "f1_score",
+        dtype: Any = None,
     ) -> None:
         super().__init__(average=average, beta=1.0, threshold=threshold, name=name, dtype=dtype)
 

@@ -47,7 +47,9 @@ class IoU(Metric):
         # Counts are exact in integers; float32 stops counting at 2**24.
         super().__init__(name=name, dtype=dtype or "int32")
         if max(target_class_ids) >= num_classes:
-            raise ValueError(f"Target class id {max(target_class_ids)} is out of range, which is [0, {num_classes}).")
+            raise ValueError(
+                f"Target class id {max(target_class_ids)} is out of range, which is [0, {num_classes})."
+            )
         self.num_classes = num_classes
         self.target_class_ids = list(target_class_ids)
         self.ignore_class = ignore_class
@@ -55,7 +57,10 @@ class IoU(Metric):
         self.sparse_y_pred = sparse_y_pred
         self.axis = axis
         self.total_cm = self.add_variable(
-            name="total_confusion_matrix", shape=(num_classes, num_classes), initializer=initializers.Zeros(), dtype=self.dtype
+            name="total_confusion_matrix",
+            shape=(num_classes, num_classes),
+            initializer=initializers.Zeros(),
+            dtype=self.dtype,
         )
 
     @property
@@ -86,7 +91,9 @@ class IoU(Metric):
             y_pred = ops.where(valid, y_pred, ops.zeros_like(y_pred))
             counted = ops.cast(valid, self.dtype)
             weights = counted if weights is None else weights * counted
-        self.total_cm.assign_add(confusion_matrix(y_true, y_pred, self.num_classes, weights=weights, dtype=self.dtype))
+        self.total_cm.assign_add(
+            confusion_matrix(y_true, y_pred, self.num_classes, weights=weights, dtype=self.dtype)
+        )
 
     def reset_state(self) -> None:
         self.total_cm.assign(ops.zeros(self.total_cm.shape, dtype=self.total_cm.dtype))
@@ -128,7 +135,11 @@ class BinaryIoU(IoU):
     """
 
     def __init__(
-        self, target_class_ids: Sequence[int] = (0, 1), threshold: float = 0.5, name: str | None = None, dtype: Any = None
+        self,
+        target_class_ids: Sequence[int] = (0, 1),
+        threshold: float = 0.5,
+        name: str | None = None,
+        dtype: Any = None,
     ) -> None:
         super().__init__(num_classes=2, target_class_ids=target_class_ids, name=name, dtype=dtype)
         self.threshold = threshold
@@ -138,7 +149,12 @@ class BinaryIoU(IoU):
         super().update_state(y_true, ops.cast(y_pred >= self.threshold, "int32"), sample_weight)
 
     def get_config(self) -> dict[str, Any]:
-        return {"target_class_ids": self.target_class_ids, "threshold": self.threshold, "name": self.name, "dtype": self.dtype}
+        return {
+            "target_class_ids": self.target_class_ids,
+            "threshold": self.threshold,
+            "name": self.name,
+            "dtype": self.dtype,
+        }
 
 
 class MeanIoU(IoU):
@@ -166,7 +182,16 @@ class MeanIoU(IoU):
         )
 
     def get_config(self) -> dict[str, Any]:
-        return _pick(super().get_config(), "num_classes", "name", "dtype", "ignore_class", "sparse_y_true", "sparse_y_pred", "axis")
+        return _pick(
+            super().get_config(),
+            "num_classes",
+            "name",
+            "dtype",
+            "ignore_class",
+            "sparse_y_true",
+            "sparse_y_pred",
+            "axis",
+        )
 
 
 class OneHotIoU(IoU):
@@ -194,7 +219,16 @@ class OneHotIoU(IoU):
         )
 
     def get_config(self) -> dict[str, Any]:
-        return _pick(super().get_config(), "num_classes", "target_class_ids", "name", "dtype", "ignore_class", "sparse_y_pred", "axis")
+        return _pick(
+            super().get_config(),
+            "num_classes",
+            "target_class_ids",
+            "name",
+            "dtype",
+            "ignore_class",
+            "sparse_y_pred",
+            "axis",
+        )
 
 
 class OneHotMeanIoU(MeanIoU):
@@ -220,4 +254,6 @@ class OneHotMeanIoU(MeanIoU):
         )
 
     def get_config(self) -> dict[str, Any]:
-        return _pick(super().get_config(), "num_classes", "name", "dtype", "ignore_class", "sparse_y_pred", "axis")
+        return _pick(
+            super().get_config(), "num_classes", "name", "dtype", "ignore_class", "sparse_y_pred", "axis"
+        )

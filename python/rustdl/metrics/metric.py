@@ -74,7 +74,12 @@ class Metric:
         return own + nested
 
     def add_variable(
-        self, shape: Sequence[int], initializer: Any, dtype: Any = None, aggregation: str = "sum", name: str | None = None
+        self,
+        shape: Sequence[int],
+        initializer: Any,
+        dtype: Any = None,
+        aggregation: str = "sum",
+        name: str | None = None,
     ) -> Variable:
         """Makes a variable of the state.
 
@@ -96,7 +101,9 @@ class Metric:
                 name=name,
             )
 
-    def add_weight(self, shape: Sequence[int] = (), initializer: Any = None, dtype: Any = None, name: str | None = None) -> Variable:
+    def add_weight(
+        self, shape: Sequence[int] = (), initializer: Any = None, dtype: Any = None, name: str | None = None
+    ) -> Variable:
         """The same as `add_variable`."""
         return self.add_variable(shape=shape, initializer=initializer or "zeros", dtype=dtype, name=name)
 

@@ -86,10 +86,13 @@ def update_confusion_matrix_variables(
     if not any(key in variables_to_update for key in ConfusionMatrix):
         raise ValueError(
             f"Please provide at least one valid confusion matrix variable to update. Valid variable key options are: "
-            f"\"{list(ConfusionMatrix)}\". Received: \"{list(variables_to_update)}\""
+            f'"{list(ConfusionMatrix)}". Received: "{list(variables_to_update)}"'
         )
     dtype = next(iter(variables_to_update.values())).dtype
-    y_true, y_pred = ops.cast(ops.convert_to_tensor(y_true), dtype), ops.cast(ops.convert_to_tensor(y_pred), dtype)
+    y_true, y_pred = (
+        ops.cast(ops.convert_to_tensor(y_true), dtype),
+        ops.cast(ops.convert_to_tensor(y_pred), dtype),
+    )
     y_true, y_pred = squeeze_or_expand_to_same_rank(y_true, y_pred)
     if tuple(y_true.shape) != tuple(y_pred.shape):
         raise ValueError(
@@ -99,8 +102,13 @@ def update_confusion_matrix_variables(
         y_pred = filter_top_k(y_pred, top_k)
     if class_id is not None:
         if not -y_pred.shape[-1] <= class_id < y_pred.shape[-1]:
-            raise ValueError(f"`class_id`={class_id} is out of range for predictions of shape {tuple(y_pred.shape)}.")
-        y_true, y_pred = y_true[..., class_id : class_id + 1 or None], y_pred[..., class_id : class_id + 1 or None]
+            raise ValueError(
+                f"`class_id`={class_id} is out of range for predictions of shape {tuple(y_pred.shape)}."
+            )
+        y_true, y_pred = (
+            y_true[..., class_id : class_id + 1 or None],
+            y_pred[..., class_id : class_id + 1 or None],
+        )
 
     weights = _weights(sample_weight, y_pred, dtype)
     if label_weights is not None and not multi_label:
@@ -110,7 +118,9 @@ def update_confusion_matrix_variables(
     # [thresholds, entries] or [thresholds, samples, labels]: one comparison, and for each count a sum of products.
     shape = (-1, y_pred.shape[-1]) if multi_label else (-1,)
     y_true, y_pred = ops.reshape(y_true, shape), ops.reshape(y_pred, shape)
-    limits = ops.reshape(ops.convert_to_tensor(np.asarray(thresholds, dtype="float32"), dtype=dtype), (-1,) + (1,) * len(shape))
+    limits = ops.reshape(
+        ops.convert_to_tensor(np.asarray(thresholds, dtype="float32"), dtype=dtype), (-1,) + (1,) * len(shape)
+    )
     above = ops.cast(ops.expand_dims(y_pred, 0) > limits, dtype)
     positive = ops.cast(ops.cast(y_true, "bool"), dtype)
     negative = 1.0 - positive
@@ -140,7 +150,9 @@ def _weights(sample_weight: Any, y_pred: Tensor, dtype: Any) -> Tensor | None:
     return ops.broadcast_to(weights, tuple(y_pred.shape))
 
 
-def confusion_matrix(labels: Any, predictions: Any, num_classes: int, weights: Any = None, dtype: str = "int32") -> Tensor:
+def confusion_matrix(
+    labels: Any, predictions: Any, num_classes: int, weights: Any = None, dtype: str = "int32"
+) -> Tensor:
     """Counts `[num_classes, num_classes]`: row = label, column = prediction.
 
     Args:
@@ -152,7 +164,9 @@ def confusion_matrix(labels: Any, predictions: Any, num_classes: int, weights: A
     """
     cells = ops.cast(labels, "int32") * num_classes + ops.cast(predictions, "int32")
     mass = ops.ones_like(cells, dtype=dtype) if weights is None else ops.cast(weights, dtype)
-    return ops.reshape(ops.segment_sum(mass, cells, num_segments=num_classes * num_classes), (num_classes, num_classes))
+    return ops.reshape(
+        ops.segment_sum(mass, cells, num_segments=num_classes * num_classes), (num_classes, num_classes)
+    )
 
 
 def epsilon_bounded(thresholds: list[float]) -> list[float]:

@@ -52,7 +52,11 @@ class BinaryCrossentropy(MeanMetricWrapper):
     _arguments = ("from_logits", "label_smoothing")
 
     def __init__(
-        self, name: str | None = "binary_crossentropy", dtype: Any = None, from_logits: bool = False, label_smoothing: float = 0
+        self,
+        name: str | None = "binary_crossentropy",
+        dtype: Any = None,
+        from_logits: bool = False,
+        label_smoothing: float = 0,
     ) -> None:
         kwargs = {"from_logits": from_logits, "label_smoothing": label_smoothing}
         super().__init__(losses.binary_crossentropy, name=name, dtype=dtype, **kwargs)

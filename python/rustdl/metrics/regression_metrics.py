@@ -124,7 +124,11 @@ class R2Score(Metric):
     _direction = "up"
 
     def __init__(
-        self, class_aggregation: str | None = "uniform_average", num_regressors: int = 0, name: str | None = "r2_score", dtype: Any = None
+        self,
+        class_aggregation: str | None = "uniform_average",
+        num_regressors: int = 0,
+        name: str | None = "r2_score",
+        dtype: Any = None,
     ) -> None:
         super().__init__(name=name, dtype=dtype)
         allowed = (None, "uniform_average", "variance_weighted_average")
@@ -133,7 +137,9 @@ class R2Score(Metric):
                 f"Invalid value for argument `class_aggregation`. Expected one of {allowed}. Received: class_aggregation={class_aggregation}"
             )
         if num_regressors < 0:
-            raise ValueError(f"Invalid value for argument `num_regressors`. Expected a value >= 0. Received: num_regressors={num_regressors}")
+            raise ValueError(
+                f"Invalid value for argument `num_regressors`. Expected a value >= 0. Received: num_regressors={num_regressors}"
+            )
         self.class_aggregation = class_aggregation
         self.num_regressors = num_regressors
         self.num_samples = self.add_variable(shape=(), initializer=initializers.Zeros(), name="num_samples")
@@ -162,7 +168,11 @@ class R2Score(Metric):
         y_true, y_pred = squeeze_or_expand_to_same_rank(y_true, y_pred)
         if not self._built:
             self._build(y_true.shape, y_pred.shape)
-        weights = ops.ones_like(y_true[..., :1]) if sample_weight is None else ops.convert_to_tensor(sample_weight, dtype=self.dtype)
+        weights = (
+            ops.ones_like(y_true[..., :1])
+            if sample_weight is None
+            else ops.convert_to_tensor(sample_weight, dtype=self.dtype)
+        )
         if len(weights.shape) == 1:
             weights = ops.expand_dims(weights, axis=1)
         weighted = y_true * weights
@@ -187,7 +197,9 @@ class R2Score(Metric):
     def _adjusted(self, score: Tensor) -> Tensor:
         """`1 - (1 - R²) (n - 1) / (n - p - 1)` for n samples and p regressors; the plain score where that is undefined."""
         freedom = self.num_samples - self.num_regressors - 1
-        adjusted = 1.0 - (1.0 - score) * (self.num_samples - 1) / ops.where(ops.equal(freedom, 0), 1.0, freedom)
+        adjusted = 1.0 - (1.0 - score) * (self.num_samples - 1) / ops.where(
+            ops.equal(freedom, 0), 1.0, freedom
+        )
         return ops.where(freedom > 0, adjusted, score)
 
     def reset_state(self) -> None:
@@ -195,4 +207,7 @@ class R2Score(Metric):
             v.assign(ops.zeros(v.shape, dtype=v.dtype))
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"class_aggregation": self.class_aggregation, "num_regressors": self.num_regressors}
+        return super().get_config() | {
+            "class_aggregation": self.class_aggregation,
+            "num_regressors": self.num_regressors,
+        }
