@@ -45,9 +45,7 @@ class CSVLogger(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         if self.csv_file is None:
-            raise RuntimeError(
-                "CSVLogger: `on_epoch_end` was called before `on_train_begin` opened the file."
-            )
+            raise RuntimeError("CSVLogger: `on_epoch_end` was called before `on_train_begin` opened the file.")
         logs = logs or {}
         if self.keys is None:
             # Validation may come at later epochs only: its columns are there from the start.

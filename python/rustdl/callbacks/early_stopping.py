@@ -88,9 +88,7 @@ class EarlyStopping(MonitorCallback):
             io_utils.print_msg(f"Epoch {self.stopped_epoch + 1}: early stopping")
         if self.restore_best_weights and self.best_weights is not None:
             if self.verbose > 0:
-                io_utils.print_msg(
-                    f"Restoring model weights from the end of the best epoch: {self.best_epoch + 1}."
-                )
+                io_utils.print_msg(f"Restoring model weights from the end of the best epoch: {self.best_epoch + 1}.")
             self.model.set_weights(self.best_weights)
 
     def get_monitor_value(self, logs: Logs) -> Any:

@@ -55,9 +55,7 @@ class ModelCheckpoint(MonitorCallback):
         self._last_batch_seen = 0
         self._current_epoch = 0
         if save_freq != "epoch" and not isinstance(save_freq, int):
-            raise ValueError(
-                f"Unrecognized save_freq: {save_freq}. Expected save_freq are 'epoch' or integer values"
-            )
+            raise ValueError(f"Unrecognized save_freq: {save_freq}. Expected save_freq are 'epoch' or integer values")
         if save_weights_only:
             if not self.filepath.endswith(".weights.h5"):
                 raise ValueError(
@@ -163,9 +161,7 @@ class ModelCheckpoint(MonitorCallback):
         """The newest file whose name fits a pattern with fields; of files of the same age the one that sorts last."""
         folder, base = os.path.dirname(pattern), os.path.basename(pattern)
         wanted = re.compile(
-            "^"
-            + re.sub(r"\\?\{.*?\\?\}", ".*", re.escape(base).replace(r"\{", "{").replace(r"\}", "}"))
-            + "$"
+            "^" + re.sub(r"\\?\{.*?\\?\}", ".*", re.escape(base).replace(r"\{", "{").replace(r"\}", "}")) + "$"
         )
         names = [name for name in os.listdir(folder or ".") if wanted.match(name)]
         if not names:

@@ -30,9 +30,7 @@ class MonitorCallback(Callback):
     ) -> None:
         super().__init__()
         if mode not in {"auto", "min", "max"}:
-            warnings.warn(
-                f"{type(self).__name__} mode '{mode}' is unknown, fallback to auto mode.", stacklevel=3
-            )
+            warnings.warn(f"{type(self).__name__} mode '{mode}' is unknown, fallback to auto mode.", stacklevel=3)
             mode = "auto"
         self.monitor = monitor
         self.mode = mode

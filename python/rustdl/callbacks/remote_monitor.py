@@ -50,9 +50,7 @@ class RemoteMonitor(Callback):
             body, kind = parse.urlencode({self.field: text}).encode(), "application/x-www-form-urlencoded"
         headers.setdefault("Content-Type", kind)
         try:
-            with request.urlopen(
-                request.Request(self.root + self.path, data=body, headers=headers), timeout=10
-            ):
+            with request.urlopen(request.Request(self.root + self.path, data=body, headers=headers), timeout=10):
                 pass
         except (error.URLError, OSError):
             warnings.warn(f"Could not reach RemoteMonitor root server at {self.root}", stacklevel=2)

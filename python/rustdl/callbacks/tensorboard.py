@@ -61,9 +61,7 @@ class TensorBoard(Callback):
             try:
                 from tensorboardX import SummaryWriter
             except ImportError as error:
-                raise ImportError(
-                    "The TensorBoard callback needs tensorboardX: `pip install tensorboardX`."
-                ) from error
+                raise ImportError("The TensorBoard callback needs tensorboardX: `pip install tensorboardX`.") from error
             self._writers[name] = SummaryWriter(os.path.join(self.log_dir, name))
         return self._writers[name]
 
@@ -72,9 +70,7 @@ class TensorBoard(Callback):
         if self.write_graph and getattr(self.model, "built", False):
             lines: list[str] = []
             self.model.summary(print_fn=lines.append)
-            self._writer("train").add_text(
-                "model", "\n".join(f"    {line}" for line in "\n".join(lines).splitlines())
-            )
+            self._writer("train").add_text("model", "\n".join(f"    {line}" for line in "\n".join(lines).splitlines()))
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         self._last_batch = 0
@@ -115,9 +111,7 @@ class TensorBoard(Callback):
 
     def on_test_end(self, logs: Logs = None) -> None:
         for name, value in (logs or {}).items():
-            self._writer("validation").add_scalar(
-                f"evaluation_{name}_vs_iterations", value, self._global_step
-            )
+            self._writer("validation").add_scalar(f"evaluation_{name}_vs_iterations", value, self._global_step)
 
     def on_train_end(self, logs: Logs = None) -> None:
         for writer in self._writers.values():

@@ -167,9 +167,7 @@ def sparse_categorical_crossentropy(
     values_shape = tuple(n for i, n in enumerate(y_pred.shape) if i != axis % len(y_pred.shape))
     valid = ops.reshape(ops.not_equal(y_true, ops.cast(ignore_class, y_true.dtype)), values_shape)
     # Any label in range will do where the result is thrown away.
-    labels = ops.where(
-        valid, ops.reshape(y_true, values_shape), ops.zeros_like(ops.reshape(y_true, values_shape))
-    )
+    labels = ops.where(valid, ops.reshape(y_true, values_shape), ops.zeros_like(ops.reshape(y_true, values_shape)))
     values = ops.sparse_categorical_crossentropy(labels, y_pred, from_logits=from_logits, axis=axis)
     values = ops.where(valid, values, ops.zeros_like(values))
     backend.set_keras_mask(values, mask=valid)
@@ -337,9 +335,7 @@ class CategoricalFocalCrossentropy(ConfiguredLoss):
             "label_smoothing": label_smoothing,
             "axis": axis,
         }
-        super().__init__(
-            categorical_focal_crossentropy, name=name, reduction=reduction, dtype=dtype, **kwargs
-        )
+        super().__init__(categorical_focal_crossentropy, name=name, reduction=reduction, dtype=dtype, **kwargs)
         self.alpha, self.gamma = alpha, gamma
         self.from_logits, self.label_smoothing, self.axis = from_logits, label_smoothing, axis
 
@@ -359,9 +355,7 @@ class SparseCategoricalCrossentropy(ConfiguredLoss):
         dtype: Any = None,
     ) -> None:
         kwargs = {"from_logits": from_logits, "ignore_class": ignore_class, "axis": axis}
-        super().__init__(
-            sparse_categorical_crossentropy, name=name, reduction=reduction, dtype=dtype, **kwargs
-        )
+        super().__init__(sparse_categorical_crossentropy, name=name, reduction=reduction, dtype=dtype, **kwargs)
         self.from_logits, self.ignore_class, self.axis = from_logits, ignore_class, axis
 
     _arguments = ("from_logits", "ignore_class", "axis")
@@ -383,9 +377,7 @@ class CategoricalGeneralizedCrossEntropy(ConfiguredLoss):
     ) -> None:
         if not 0 < q < 1:
             raise ValueError(f"q must be in the interval (0, 1). Received: q={q}")
-        super().__init__(
-            categorical_generalized_cross_entropy, name=name, reduction=reduction, dtype=dtype, q=q
-        )
+        super().__init__(categorical_generalized_cross_entropy, name=name, reduction=reduction, dtype=dtype, q=q)
         self.q = q
 
     _arguments = ("q",)

@@ -110,9 +110,7 @@ def mask_of(x: Any) -> Any:
     return getattr(x, "_keras_mask", None)
 
 
-def squeeze_or_expand_to_same_rank(
-    x1: Tensor, x2: Tensor, expand_rank_1: bool = True
-) -> tuple[Tensor, Tensor]:
+def squeeze_or_expand_to_same_rank(x1: Tensor, x2: Tensor, expand_rank_1: bool = True) -> tuple[Tensor, Tensor]:
     """Brings two tensors whose ranks differ by one trailing axis of length 1 to the same rank.
 
     `[n]` and `[n, 1]` become `[n, 1]` both (unless `expand_rank_1` is False); `[n, t, 1]` and `[n, t]` become `[n, t]`.
@@ -183,9 +181,7 @@ def reduce_weighted_values(
 def _align_weights(weights: Tensor, values: Tensor) -> Tensor:
     """Checks that weights are one for each sample (or step), which numpy's broadcasting alone would take for a last axis."""
     w, v = tuple(weights.shape), tuple(values.shape)
-    if not all(
-        a == b or 1 in (a, b) or None in (a, b) for a, b in zip(reversed(w), reversed(v), strict=False)
-    ):
+    if not all(a == b or 1 in (a, b) or None in (a, b) for a, b in zip(reversed(w), reversed(v), strict=False)):
         raise ValueError(
             f"`sample_weight` of shape {w} does not fit the values of the loss, of shape {v}: pass one weight for each sample, "
             "or an array that broadcasts to that shape."

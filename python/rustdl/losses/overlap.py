@@ -136,9 +136,7 @@ class Tversky(ConfiguredLoss):
         axis: Any = None,
         dtype: Any = None,
     ) -> None:
-        super().__init__(
-            tversky, name=name, reduction=reduction, dtype=dtype, alpha=alpha, beta=beta, axis=axis
-        )
+        super().__init__(tversky, name=name, reduction=reduction, dtype=dtype, alpha=alpha, beta=beta, axis=axis)
         self.alpha, self.beta, self.axis = alpha, beta, axis
 
     _arguments = ("alpha", "beta", "axis")

@@ -36,9 +36,7 @@ def categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
     y_pred = ops.argmax(ops.convert_to_tensor(y_pred), axis=-1)
     if len(y_true.shape) != len(y_pred.shape):
         y_true, y_pred = squeeze_or_expand_to_same_rank(y_true, y_pred)
-    return _without_last_axis_of_one(
-        ops.cast(ops.equal(y_true, ops.cast(y_pred, y_true.dtype)), backend.floatx())
-    )
+    return _without_last_axis_of_one(ops.cast(ops.equal(y_true, ops.cast(y_pred, y_true.dtype)), backend.floatx()))
 
 
 def _as_indices(y_true: Any, y_pred: Tensor) -> Tensor:
@@ -70,9 +68,7 @@ def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Tensor:
     return _in_top_k(ops.argmax(ops.convert_to_tensor(y_true), axis=-1), ops.convert_to_tensor(y_pred), k)
 
 
-def sparse_top_k_categorical_accuracy(
-    y_true: Any, y_pred: Any, k: int = 5, from_sorted_ids: bool = False
-) -> Tensor:
+def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5, from_sorted_ids: bool = False) -> Tensor:
     """1 where the class `y_true` is among the `k` largest predictions, else 0.
 
     With `from_sorted_ids`, the predictions are class indices already, best first.
@@ -118,9 +114,7 @@ class BinaryAccuracy(MeanMetricWrapper):
         ValueError: for a threshold outside (0, 1).
     """
 
-    def __init__(
-        self, name: str | None = "binary_accuracy", dtype: Any = None, threshold: float = 0.5
-    ) -> None:
+    def __init__(self, name: str | None = "binary_accuracy", dtype: Any = None, threshold: float = 0.5) -> None:
         if threshold is not None and (threshold <= 0 or threshold >= 1):
             raise ValueError(
                 f"Invalid value for argument `threshold`. Expected a value in interval (0, 1). Received: threshold={threshold}"
@@ -159,9 +153,7 @@ class TopKCategoricalAccuracy(MeanMetricWrapper):
         dtype: See `Metric`.
     """
 
-    def __init__(
-        self, k: int = 5, name: str | None = "top_k_categorical_accuracy", dtype: Any = None
-    ) -> None:
+    def __init__(self, k: int = 5, name: str | None = "top_k_categorical_accuracy", dtype: Any = None) -> None:
         super().__init__(top_k_categorical_accuracy, name=name, dtype=dtype, k=k)
         self.k = k
 

@@ -100,9 +100,7 @@ class _HitRatio(Metric):
         default = 0.5 if top_k is None else metrics_utils.NEGATIVE_INFINITY
         self.thresholds = metrics_utils.parse_init_thresholds(thresholds, default_threshold=default)
         shape = (len(self.thresholds),)
-        self.true_positives = self.add_variable(
-            shape=shape, initializer=initializers.Zeros(), name="true_positives"
-        )
+        self.true_positives = self.add_variable(shape=shape, initializer=initializers.Zeros(), name="true_positives")
         setattr(
             self,
             self._error_name,

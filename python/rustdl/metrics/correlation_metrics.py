@@ -62,8 +62,6 @@ class ConcordanceCorrelation(MeanMetricWrapper):
     _direction = "up"
     _arguments = ("axis",)
 
-    def __init__(
-        self, name: str | None = "concordance_correlation", dtype: Any = None, axis: int = -1
-    ) -> None:
+    def __init__(self, name: str | None = "concordance_correlation", dtype: Any = None, axis: int = -1) -> None:
         super().__init__(concordance_correlation, name=name, dtype=dtype, axis=axis)
         self.axis = axis

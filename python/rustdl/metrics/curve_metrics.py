@@ -119,9 +119,7 @@ class SensitivityAtSpecificity(_RateAtRate):
         dtype: Any = None,
     ) -> None:
         self.specificity = specificity
-        super().__init__(
-            specificity, num_thresholds=num_thresholds, class_id=class_id, name=name, dtype=dtype
-        )
+        super().__init__(specificity, num_thresholds=num_thresholds, class_id=class_id, name=name, dtype=dtype)
 
     def result(self) -> Tensor:
         specificities = self._rate(self.true_negatives, self.false_positives)
@@ -142,9 +140,7 @@ class SpecificityAtSensitivity(_RateAtRate):
         dtype: Any = None,
     ) -> None:
         self.sensitivity = sensitivity
-        super().__init__(
-            sensitivity, num_thresholds=num_thresholds, class_id=class_id, name=name, dtype=dtype
-        )
+        super().__init__(sensitivity, num_thresholds=num_thresholds, class_id=class_id, name=name, dtype=dtype)
 
     def result(self) -> Tensor:
         sensitivities = self._rate(self.true_positives, self.false_negatives)
@@ -325,20 +321,15 @@ class AUC(_ConfusionCurve):
         slope * (d tp + intercept * log(p_start / p_end)).
         """
         tp, fp, fn = (
-            ops.convert_to_tensor(v)
-            for v in (self.true_positives, self.false_positives, self.false_negatives)
+            ops.convert_to_tensor(v) for v in (self.true_positives, self.false_positives, self.false_negatives)
         )
         positives = tp + fp
         gain = tp[:-1] - tp[1:]
         slope = ops.divide_no_nan(gain, ops.maximum(positives[:-1] - positives[1:], 0))
         intercept = tp[1:] - slope * positives[1:]
         both = ops.logical_and(positives[:-1] > 0, positives[1:] > 0)
-        ratio = ops.where(
-            both, ops.divide_no_nan(positives[:-1], ops.maximum(positives[1:], 0)), ops.ones_like(slope)
-        )
-        pieces = ops.divide_no_nan(
-            slope * (gain + intercept * ops.log(ratio)), ops.maximum(tp[1:] + fn[1:], 0)
-        )
+        ratio = ops.where(both, ops.divide_no_nan(positives[:-1], ops.maximum(positives[1:], 0)), ops.ones_like(slope))
+        pieces = ops.divide_no_nan(slope * (gain + intercept * ops.log(ratio)), ops.maximum(tp[1:] + fn[1:], 0))
         return self._over_labels(ops.sum(pieces, axis=0)) if self.multi_label else ops.sum(pieces)
 
     def _over_labels(self, areas: Tensor) -> Tensor:

@@ -78,16 +78,12 @@ class FBetaScore(Metric):
                 f"FBetaScore expects 2D inputs with shape (batch_size, output_dim), with output_dim fully defined (not None). {received}"
             )
         if y_pred_shape[-1] != y_true_shape[-1]:
-            raise ValueError(
-                f"FBetaScore expects targets and predictions with the same number of classes. {received}"
-            )
+            raise ValueError(f"FBetaScore expects targets and predictions with the same number of classes. {received}")
         shape = () if self.average == "micro" else (y_pred_shape[-1],)
         self.true_positives = self.add_variable(shape, initializers.Zeros(), name="true_positives")
         self.false_positives = self.add_variable(shape, initializers.Zeros(), name="false_positives")
         self.false_negatives = self.add_variable(shape, initializers.Zeros(), name="false_negatives")
-        self.intermediate_weights = self.add_variable(
-            shape, initializers.Zeros(), name="intermediate_weights"
-        )
+        self.intermediate_weights = self.add_variable(shape, initializers.Zeros(), name="intermediate_weights")
         self._built = True
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:

@@ -47,9 +47,7 @@ class IoU(Metric):
         # Counts are exact in integers; float32 stops counting at 2**24.
         super().__init__(name=name, dtype=dtype or "int32")
         if max(target_class_ids) >= num_classes:
-            raise ValueError(
-                f"Target class id {max(target_class_ids)} is out of range, which is [0, {num_classes})."
-            )
+            raise ValueError(f"Target class id {max(target_class_ids)} is out of range, which is [0, {num_classes}).")
         self.num_classes = num_classes
         self.target_class_ids = list(target_class_ids)
         self.ignore_class = ignore_class
@@ -91,9 +89,7 @@ class IoU(Metric):
             y_pred = ops.where(valid, y_pred, ops.zeros_like(y_pred))
             counted = ops.cast(valid, self.dtype)
             weights = counted if weights is None else weights * counted
-        self.total_cm.assign_add(
-            confusion_matrix(y_true, y_pred, self.num_classes, weights=weights, dtype=self.dtype)
-        )
+        self.total_cm.assign_add(confusion_matrix(y_true, y_pred, self.num_classes, weights=weights, dtype=self.dtype))
 
     def reset_state(self) -> None:
         self.total_cm.assign(ops.zeros(self.total_cm.shape, dtype=self.total_cm.dtype))
@@ -254,6 +250,4 @@ class OneHotMeanIoU(MeanIoU):
         )
 
     def get_config(self) -> dict[str, Any]:
-        return _pick(
-            super().get_config(), "num_classes", "name", "dtype", "ignore_class", "sparse_y_pred", "axis"
-        )
+        return _pick(super().get_config(), "num_classes", "name", "dtype", "ignore_class", "sparse_y_pred", "axis")

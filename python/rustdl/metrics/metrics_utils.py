@@ -102,9 +102,7 @@ def update_confusion_matrix_variables(
         y_pred = filter_top_k(y_pred, top_k)
     if class_id is not None:
         if not -y_pred.shape[-1] <= class_id < y_pred.shape[-1]:
-            raise ValueError(
-                f"`class_id`={class_id} is out of range for predictions of shape {tuple(y_pred.shape)}."
-            )
+            raise ValueError(f"`class_id`={class_id} is out of range for predictions of shape {tuple(y_pred.shape)}.")
         y_true, y_pred = (
             y_true[..., class_id : class_id + 1 or None],
             y_pred[..., class_id : class_id + 1 or None],
@@ -164,9 +162,7 @@ def confusion_matrix(
     """
     cells = ops.cast(labels, "int32") * num_classes + ops.cast(predictions, "int32")
     mass = ops.ones_like(cells, dtype=dtype) if weights is None else ops.cast(weights, dtype)
-    return ops.reshape(
-        ops.segment_sum(mass, cells, num_segments=num_classes * num_classes), (num_classes, num_classes)
-    )
+    return ops.reshape(ops.segment_sum(mass, cells, num_segments=num_classes * num_classes), (num_classes, num_classes))
 
 
 def epsilon_bounded(thresholds: list[float]) -> list[float]:

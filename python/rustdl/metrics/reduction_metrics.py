@@ -53,9 +53,7 @@ class Sum(Metric):
 
     def __init__(self, name: str | None = "sum", dtype: Any = None) -> None:
         super().__init__(name=name, dtype=dtype)
-        self.total = self.add_variable(
-            shape=(), initializer=initializers.Zeros(), dtype=self.dtype, name="total"
-        )
+        self.total = self.add_variable(shape=(), initializer=initializers.Zeros(), dtype=self.dtype, name="total")
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         values, _ = reduce_to_samplewise_values(values, sample_weight, ops.sum, self.dtype)
@@ -85,12 +83,8 @@ class Mean(Metric):
 
     def __init__(self, name: str | None = "mean", dtype: Any = None) -> None:
         super().__init__(name=name, dtype=dtype)
-        self.total = self.add_variable(
-            shape=(), initializer=initializers.Zeros(), dtype=self.dtype, name="total"
-        )
-        self.count = self.add_variable(
-            shape=(), initializer=initializers.Zeros(), dtype=self.dtype, name="count"
-        )
+        self.total = self.add_variable(shape=(), initializer=initializers.Zeros(), dtype=self.dtype, name="total")
+        self.count = self.add_variable(shape=(), initializer=initializers.Zeros(), dtype=self.dtype, name="count")
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         values, sample_weight = reduce_to_samplewise_values(values, sample_weight, ops.mean, self.dtype)
@@ -121,9 +115,7 @@ class MeanMetricWrapper(Mean):
     # Arguments of the constructor that `get_config` of a named subclass lists in place of `fn`.
     _arguments: tuple[str, ...] = ()
 
-    def __init__(
-        self, fn: Callable[..., Any], name: str | None = None, dtype: Any = None, **kwargs: Any
-    ) -> None:
+    def __init__(self, fn: Callable[..., Any], name: str | None = None, dtype: Any = None, **kwargs: Any) -> None:
         super().__init__(name=name, dtype=dtype)
         self._fn = fn
         self._fn_kwargs = kwargs
@@ -134,9 +126,7 @@ class MeanMetricWrapper(Mean):
         mask = mask_of(y_pred)
         values = self._fn(y_true, y_pred, **self._fn_kwargs)
         if sample_weight is not None and mask is not None:
-            sample_weight = apply_mask(
-                sample_weight, ops.cast(mask, self.dtype), dtype=self.dtype, reduction="sum"
-            )
+            sample_weight = apply_mask(sample_weight, ops.cast(mask, self.dtype), dtype=self.dtype, reduction="sum")
         elif mask is not None:
             sample_weight = ops.cast(mask, self.dtype)
         super().update_state(values, sample_weight=sample_weight)

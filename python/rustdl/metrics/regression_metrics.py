@@ -197,9 +197,7 @@ class R2Score(Metric):
     def _adjusted(self, score: Tensor) -> Tensor:
         """`1 - (1 - R²) (n - 1) / (n - p - 1)` for n samples and p regressors; the plain score where that is undefined."""
         freedom = self.num_samples - self.num_regressors - 1
-        adjusted = 1.0 - (1.0 - score) * (self.num_samples - 1) / ops.where(
-            ops.equal(freedom, 0), 1.0, freedom
-        )
+        adjusted = 1.0 - (1.0 - score) * (self.num_samples - 1) / ops.where(ops.equal(freedom, 0), 1.0, freedom)
         return ops.where(freedom > 0, adjusted, score)
 
     def reset_state(self) -> None:

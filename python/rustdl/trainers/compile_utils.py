@@ -73,7 +73,9 @@ def get_loss(identifier: Any, y_true: Any, y_pred: Any) -> Loss | None:
         return losses_module.SparseCategoricalCrossentropy() if kind.sparse else losses_module.CategoricalCrossentropy()
     found = losses_module.get(identifier)
     if not isinstance(found, Loss):
-        found = losses_module.LossFunctionWrapper(found, name=identifier if isinstance(identifier, str) else _name_of(found))
+        found = losses_module.LossFunctionWrapper(
+            found, name=identifier if isinstance(identifier, str) else _name_of(found)
+        )
     return found
 
 
@@ -152,7 +154,9 @@ class Outputs:
         if isinstance(given, (list, tuple)):
             if self.count == 1:
                 if several:
-                    return [tree.flatten(list(given))] if all(_is_identifier(g) for g in tree.flatten(given)) else [given]
+                    return (
+                        [tree.flatten(list(given))] if all(_is_identifier(g) for g in tree.flatten(given)) else [given]
+                    )
                 if len(given) == 1:
                     return [given[0]]
             elif len(given) == self.count:
@@ -170,7 +174,9 @@ class Outputs:
             flat = list(given.values())
             if len(flat) == self.count:
                 return flat
-            raise ValueError(f"`{what}` is a dictionary, but the model's outputs have no names. Received: {what}={given}")
+            raise ValueError(
+                f"`{what}` is a dictionary, but the model's outputs have no names. Received: {what}={given}"
+            )
         unknown = [key for key in given if key not in self.names]
         if unknown and self.count == 1 and len(given) == 1:
             return list(given.values())
@@ -226,7 +232,11 @@ class CompileMetrics(Metric):
     """
 
     def __init__(
-        self, metrics: Any, weighted_metrics: Any, name: str = "compile_metrics", output_names: Sequence[str] | None = None
+        self,
+        metrics: Any,
+        weighted_metrics: Any,
+        name: str = "compile_metrics",
+        output_names: Sequence[str] | None = None,
     ) -> None:
         super().__init__(name=name)
         for argument, value in (("metrics", metrics), ("weighted_metrics", weighted_metrics)):
@@ -274,7 +284,9 @@ class CompileMetrics(Metric):
         self, given: Any, what: str, outputs: Outputs, targets: list[Any], predictions: list[Any]
     ) -> list[MetricsList | None]:
         groups: list[MetricsList | None] = []
-        for entry, name, y_true, y_pred in zip(outputs.spread(given or None, what, True), outputs.names, targets, predictions, strict=True):
+        for entry, name, y_true, y_pred in zip(
+            outputs.spread(given or None, what, True), outputs.names, targets, predictions, strict=True
+        ):
             entries = [entry] if _is_identifier(entry) or isinstance(entry, Metric) else tree.flatten(entry)
             wrong = [e for e in entries if not _is_identifier(e) and not isinstance(e, Metric)]
             if wrong:
@@ -409,7 +421,10 @@ class CompileLoss(Loss):
                     f"Received instead: loss_weights={self._user_loss_weights}"
                 )
         targets, predictions = outputs.flatten(y_true, "y"), tree.flatten(y_pred)
-        made = [get_loss(g, t, p) if t is not None or _is_own(g) else None for g, t, p in zip(given, targets, predictions, strict=True)]
+        made = [
+            get_loss(g, t, p) if t is not None or _is_own(g) else None
+            for g, t, p in zip(given, targets, predictions, strict=True)
+        ]
         for name, loss, target in zip(outputs.names, given, targets, strict=True):
             if loss is not None and target is None and not _is_own(loss):
                 raise ValueError(f"The output '{name}' has the loss {loss!r}, but `y` has no targets for it.")
@@ -499,7 +514,9 @@ def check_shapes(loss: Any, output: str | None, y_true: Any, y_pred: Any) -> Non
         return
 
     true_aligned, pred_aligned = _aligned(true_shape, pred_shape)
-    if not all(a == b or 1 in (a, b) or None in (a, b) for a, b in zip(true_aligned[::-1], pred_aligned[::-1], strict=False)):
+    if not all(
+        a == b or 1 in (a, b) or None in (a, b) for a, b in zip(true_aligned[::-1], pred_aligned[::-1], strict=False)
+    ):
         hint = ""
         if fn is losses_module.categorical_crossentropy and len(true_shape) < len(pred_shape):
             hint = " For class indices use `sparse_categorical_crossentropy`."

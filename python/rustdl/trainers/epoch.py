@@ -142,7 +142,11 @@ class EpochLoop:
     def run(self) -> tuple[int, Any]:
         """Returns the number of batches, and the result of the last step."""
         self.feed.start_epoch()
-        if isinstance(self.feed.adapter, ArrayDataAdapter) and isinstance(self.function, StepRunner) and not self.function.eager:
+        if (
+            isinstance(self.feed.adapter, ArrayDataAdapter)
+            and isinstance(self.function, StepRunner)
+            and not self.function.eager
+        ):
             return self._run_arrays(self.feed.adapter, self.function)
         return self._run_batches()
 

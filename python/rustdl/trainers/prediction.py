@@ -26,7 +26,9 @@ def predict_batches(model: Any, feed: Feed, callbacks: Any) -> Any:
     function = model.predict_function
     every_batch = callbacks.wants_batches("predict") if hasattr(callbacks, "wants_batches") else True
     bar = getattr(callbacks, "progbar", None)
-    gathered = Gathered(feed.adapter.rows if isinstance(feed.adapter, ArrayDataAdapter) and feed.steps_per_epoch is None else None)
+    gathered = Gathered(
+        feed.adapter.rows if isinstance(feed.adapter, ArrayDataAdapter) and feed.steps_per_epoch is None else None
+    )
     total = feed.num_batches
     done = 0
     feed.start_epoch()

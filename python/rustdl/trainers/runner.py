@@ -38,7 +38,10 @@ class StepRunner:
 
     def compiled(self, data: Any) -> Compiled:
         """The plan for batches with the structure, shapes and dtypes of `data`."""
-        key = tuple((path, tuple(x.shape), str(x.dtype)) if isinstance(x, Tensor) else (path, None) for path, x in tree.flatten_with_path(data))
+        key = tuple(
+            (path, tuple(x.shape), str(x.dtype)) if isinstance(x, Tensor) else (path, None)
+            for path, x in tree.flatten_with_path(data)
+        )
         found = self._plans.get(key)
         if found is not None:
             self._plans.move_to_end(key)
@@ -67,9 +70,7 @@ class StepRunner:
         compiled = self.compiled(data)
         return compiled.unpack(compiled.plan.run([x for x in tree.flatten(data) if isinstance(x, Tensor)]))
 
-    def run_rows(
-        self, adapter: Any, order: Any, position: int, steps: int, budget: float | None
-    ) -> tuple[int, Any]:
+    def run_rows(self, adapter: Any, order: Any, position: int, steps: int, budget: float | None) -> tuple[int, Any]:
         """Several steps on full batches of arrays in memory, without Python between them.
 
         Args:

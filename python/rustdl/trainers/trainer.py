@@ -198,7 +198,9 @@ class Trainer:
             # The optimizer as it is now: its learning rate may have been changed.
             inner = getattr(self.optimizer, "inner_optimizer", None)
             given = self._compile_config["optimizer"]
-            current = inner if inner is not None and inner is not given and given is not self.optimizer else self.optimizer
+            current = (
+                inner if inner is not None and inner is not given and given is not self.optimizer else self.optimizer
+            )
             config["optimizer"] = serialize_keras_object(current)
         return config
 
@@ -358,7 +360,11 @@ class Trainer:
     def _make_function(self, step: str) -> StepRunner:
         deferred = step != "predict_step" and not self._has_own(step, "compute_metrics", "get_metrics_result")
         return StepRunner(
-            self, getattr(self, step), eager=self.run_eagerly, deferred=deferred, steps_per_execution=self.steps_per_execution
+            self,
+            getattr(self, step),
+            eager=self.run_eagerly,
+            deferred=deferred,
+            steps_per_execution=self.steps_per_execution,
         )
 
     def make_train_function(self, force: bool = False) -> Any:
@@ -451,7 +457,13 @@ class Trainer:
                 val_x, val_y, val_weight = _unpack_validation(validation_data)
 
         adapter = get_data_adapter(
-            x, y, sample_weight, batch_size=batch_size, steps=steps_per_epoch, shuffle=shuffle, class_weight=class_weight
+            x,
+            y,
+            sample_weight,
+            batch_size=batch_size,
+            steps=steps_per_epoch,
+            shuffle=shuffle,
+            class_weight=class_weight,
         )
         feed = Feed(adapter, steps_per_epoch, self.steps_per_execution)
         self._prepare(feed, y_argument="y")
@@ -471,7 +483,9 @@ class Trainer:
         logs: dict[str, Any] | None = None
         first = self._initial_epoch or initial_epoch
         self.__dict__["_initial_epoch"] = None
-        loop = EpochLoop(feed, self.train_function or function, callbacks, "train", lambda: self.stop_training, self._logs)
+        loop = EpochLoop(
+            feed, self.train_function or function, callbacks, "train", lambda: self.stop_training, self._logs
+        )
         for epoch in range(first, epochs):
             self.reset_metrics()
             callbacks.on_epoch_begin(epoch)
@@ -569,7 +583,9 @@ class Trainer:
         def spec(a: Any) -> Any:
             return backend.KerasTensor(tuple(a.shape), str(a.dtype)) if isinstance(a, Tensor) else a
 
-        return backend.compute_output_spec(lambda inputs: self._call_model(inputs, training=False), tree.map_structure(spec, x))
+        return backend.compute_output_spec(
+            lambda inputs: self._call_model(inputs, training=False), tree.map_structure(spec, x)
+        )
 
     # ----------------------------------------------------------------------------------------------------- evaluate
 
@@ -616,7 +632,12 @@ class Trainer:
             feed.__dict__["prepared"] = True
         if not isinstance(callbacks, CallbackList):
             callbacks = CallbackList(
-                callbacks, add_progbar=verbose != 0, verbose=_verbosity(verbose), epochs=1, steps=feed.num_batches, model=self
+                callbacks,
+                add_progbar=verbose != 0,
+                verbose=_verbosity(verbose),
+                epochs=1,
+                steps=feed.num_batches,
+                model=self,
             )
         self.make_test_function()
         self.__dict__["_stop_evaluating"] = False
@@ -644,7 +665,12 @@ class Trainer:
     # ------------------------------------------------------------------------------------------------------ predict
 
     def predict(
-        self, x: Any, batch_size: int | None = None, verbose: Any = "auto", steps: int | None = None, callbacks: Any = None
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
     ) -> Any:
         """The predictions for data, as numpy arrays.
 
@@ -667,7 +693,12 @@ class Trainer:
         feed = Feed(adapter, steps, self.steps_per_execution)
         if not isinstance(callbacks, CallbackList):
             callbacks = CallbackList(
-                callbacks, add_progbar=verbose != 0, verbose=_verbosity(verbose), epochs=1, steps=feed.num_batches, model=self
+                callbacks,
+                add_progbar=verbose != 0,
+                verbose=_verbosity(verbose),
+                epochs=1,
+                steps=feed.num_batches,
+                model=self,
             )
         self._build_for_prediction(feed.peek())
         self.make_predict_function()

@@ -10,7 +10,11 @@ from typing import Any
 from rustdl.trainers.data_adapters import array_data_adapter
 from rustdl.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
 from rustdl.trainers.data_adapters.data_adapter import DataAdapter
-from rustdl.trainers.data_adapters.iterable_data_adapter import GeneratorDataAdapter, IterableDataAdapter, TFDatasetAdapter
+from rustdl.trainers.data_adapters.iterable_data_adapter import (
+    GeneratorDataAdapter,
+    IterableDataAdapter,
+    TFDatasetAdapter,
+)
 from rustdl.trainers.data_adapters.py_dataset_adapter import PyDataset, PyDatasetAdapter
 
 
@@ -31,7 +35,9 @@ def get_data_adapter(
     if isinstance(x, DataAdapter):
         return x
     if array_data_adapter.can_use(x, y, sample_weight):
-        return ArrayDataAdapter(x, y, sample_weight, batch_size=batch_size, steps=steps, shuffle=shuffle, class_weight=class_weight)
+        return ArrayDataAdapter(
+            x, y, sample_weight, batch_size=batch_size, steps=steps, shuffle=shuffle, class_weight=class_weight
+        )
     if isinstance(x, PyDataset):
         _without("PyDataset", y, sample_weight)
         # By default the dataset decides on its order itself.
@@ -41,7 +47,9 @@ def get_data_adapter(
         raise ValueError(_unknown(x, y, sample_weight))
     _without(source, y, sample_weight)
     if class_weight is not None:
-        raise ValueError(f"Argument `class_weight` is not supported for {source} inputs. Received: class_weight={class_weight}")
+        raise ValueError(
+            f"Argument `class_weight` is not supported for {source} inputs. Received: class_weight={class_weight}"
+        )
     if source == "generator":
         return GeneratorDataAdapter(x)
     if source == "tf.data.Dataset":
@@ -58,7 +66,11 @@ def _source(x: Any) -> str | None:
     torch_data = sys.modules.get("torch.utils.data")
     if torch_data is not None and isinstance(x, torch_data.DataLoader):
         return "torch DataLoader"
-    if isinstance(x, Iterable) and not isinstance(x, (str, bytes, dict, list, tuple, set)) and not hasattr(x, "__array__"):
+    if (
+        isinstance(x, Iterable)
+        and not isinstance(x, (str, bytes, dict, list, tuple, set))
+        and not hasattr(x, "__array__")
+    ):
         return "iterator" if hasattr(x, "__next__") else "iterable"
     return None
 

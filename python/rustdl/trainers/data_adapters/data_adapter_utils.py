@@ -41,9 +41,7 @@ def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
 
 
 def _brief(data: tuple[Any, ...]) -> str:
-    return ", ".join(
-        f"{type(d).__name__} {tuple(d.shape)}" if hasattr(d, "shape") else type(d).__name__ for d in data
-    )
+    return ", ".join(f"{type(d).__name__} {tuple(d.shape)}" if hasattr(d, "shape") else type(d).__name__ for d in data)
 
 
 def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
