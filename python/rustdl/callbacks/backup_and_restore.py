@@ -35,7 +35,8 @@ class BackupAndRestore(Callback):
             raise ValueError("Empty `backup_dir` argument passed")
         if save_freq != "epoch" and not isinstance(save_freq, int):
             raise ValueError(
-                f"Invalid value for argument `save_freq`. Received: save_freq={save_freq}. Expected either 'epoch' or an integer value."
+                f"Invalid value for argument `save_freq`. Received: save_freq={save_freq}. Expected either 'epoch' or "
+                "an integer value."
             )
         self.backup_dir = os.fspath(backup_dir)
         self.save_freq = save_freq

@@ -62,7 +62,7 @@ class CallbackList(Callback):
         }
 
     def wants_batches(self, mode: str) -> bool:
-        """Whether any callback but the progress bar does something at each batch of `"train"`, `"test"` or `"predict"`."""
+        """Whether a callback (the progress bar apart) does something at each batch of a mode."""
         return bool(self._at_batches[mode])
 
     @property

@@ -59,7 +59,8 @@ class ModelCheckpoint(MonitorCallback):
         if save_weights_only:
             if not self.filepath.endswith(".weights.h5"):
                 raise ValueError(
-                    "When using `save_weights_only=True` in `ModelCheckpoint`, the filepath provided must end in `.weights.h5` "
+                    "When using `save_weights_only=True` in `ModelCheckpoint`, the filepath provided must end in "
+                    "`.weights.h5` "
                     f"(Keras weights format). Received: filepath={self.filepath}"
                 )
         elif not self.filepath.endswith((".keras", ".h5")):
@@ -112,7 +113,8 @@ class ModelCheckpoint(MonitorCallback):
             if self.verbose > 0:
                 before = "None" if self.best is None else f"{self.best:.5f}"
                 io_utils.print_msg(
-                    f"\nEpoch {epoch + 1}: {self.monitor} improved from {before} to {current:.5f}, saving model to {filepath}"
+                    f"\nEpoch {epoch + 1}: {self.monitor} improved from {before} to {current:.5f}, saving model to "
+                    f"{filepath}"
                 )
             self.best = current
             return True
@@ -139,7 +141,8 @@ class ModelCheckpoint(MonitorCallback):
                 io_utils.print_msg(f"\nEpoch {epoch + 1}: finished saving model to {filepath}")
         except IsADirectoryError as error:
             raise OSError(
-                f"Please specify a non-directory filepath for ModelCheckpoint. Filepath used is an existing directory: {filepath}"
+                "Please specify a non-directory filepath for ModelCheckpoint. Filepath used is an existing "
+                f"directory: {filepath}"
             ) from error
 
     def _get_file_path(self, epoch: int, batch: int | None, logs: dict[str, Any]) -> str:
@@ -148,10 +151,11 @@ class ModelCheckpoint(MonitorCallback):
         if batch is not None and "batch" not in logs:
             fields["batch"] = batch + 1
         try:
-            return self.filepath.format(**fields)
+            return str(self.filepath.format(**fields))
         except KeyError as error:
             raise KeyError(
-                f'Failed to format this callback filepath: "{self.filepath}". Reason: {error}. Available: {", ".join(sorted(fields))}'
+                f'Failed to format this callback filepath: "{self.filepath}". Reason: {error}. '
+                f"Available: {', '.join(sorted(fields))}"
             ) from error
 
     def _checkpoint_exists(self, filepath: str) -> bool:

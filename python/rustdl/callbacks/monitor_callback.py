@@ -43,8 +43,10 @@ class MonitorCallback(Callback):
         direction = {"min": "down", "max": "up"}.get(self.mode) or self._auto_direction()
         if direction is None:
             raise ValueError(
-                f"{type(self).__name__} callback received monitor={self.monitor}, but it cannot be told whether that metric "
-                "should be maximized or minimized. Pass `mode='max'` in order to monitor based on the highest metric value, "
+                f"{type(self).__name__} callback received monitor={self.monitor}, but it cannot be told whether that "
+                "metric "
+                "should be maximized or minimized. Pass `mode='max'` in order to monitor based on the highest metric "
+                "value, "
                 "or pass `mode='min'` in order to use the lowest value."
             )
         self.monitor_op = ops.greater if direction == "up" else ops.less

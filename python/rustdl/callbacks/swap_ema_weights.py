@@ -13,7 +13,8 @@ class SwapEMAWeights(Callback):
     The optimizer must have been made with `use_ema=True`. Outside of evaluation the model has its own weights again.
 
     Args:
-        swap_on_epoch: Whether to swap at the end of each epoch too, so that callbacks after this one (`ModelCheckpoint`)
+        swap_on_epoch: Whether to swap at the end of each epoch too, so that callbacks after this one
+            (`ModelCheckpoint`)
             see the averages.
     """
 

@@ -48,10 +48,11 @@ from rustdl.losses.regression import (
 from rustdl.losses.wrapper import LossFunctionWrapper
 
 _CLASSES: tuple[type[Loss], ...] = (
-    Loss, LossFunctionWrapper, KLDivergence, Poisson, BinaryCrossentropy, BinaryFocalCrossentropy, CategoricalCrossentropy,
-    CategoricalFocalCrossentropy, SparseCategoricalCrossentropy, CategoricalGeneralizedCrossEntropy, MeanSquaredError,
-    MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredLogarithmicError, CosineSimilarity, LogCosh, Huber, Hinge,
-    SquaredHinge, CategoricalHinge, Dice, Tversky, Circle, CTC,
+    Loss, LossFunctionWrapper, KLDivergence, Poisson, BinaryCrossentropy, BinaryFocalCrossentropy,
+    CategoricalCrossentropy, CategoricalFocalCrossentropy, SparseCategoricalCrossentropy,
+    CategoricalGeneralizedCrossEntropy, MeanSquaredError, MeanAbsoluteError, MeanAbsolutePercentageError,
+    MeanSquaredLogarithmicError, CosineSimilarity, LogCosh, Huber, Hinge, SquaredHinge, CategoricalHinge,
+    Dice, Tversky, Circle, CTC,
 )  # fmt: skip
 _FUNCTIONS: tuple[Callable[..., Any], ...] = (
     kl_divergence, poisson, binary_crossentropy, binary_focal_crossentropy, categorical_crossentropy,
@@ -68,7 +69,7 @@ _ALIASES: dict[str, Callable[..., Any]] = {
     "msle": mean_squared_logarithmic_error,
 }
 
-ALL_OBJECTS: dict[str, Any] = {o.__name__: o for o in (*_CLASSES, *_FUNCTIONS)}
+ALL_OBJECTS: dict[str, Any] = {c.__name__: c for c in _CLASSES} | {f.__name__: f for f in _FUNCTIONS}
 ALL_OBJECTS |= _ALIASES | {k.upper(): v for k, v in _ALIASES.items()}
 BUILT_IN_FUNCTIONS = frozenset(_FUNCTIONS)
 

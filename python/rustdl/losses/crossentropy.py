@@ -41,7 +41,8 @@ def _warn_single_class(y_pred: Tensor, function: str) -> None:
     if len(y_pred.shape) > 0 and y_pred.shape[-1] == 1:
         warnings.warn(
             f"In loss {function}, expected y_pred.shape to be (batch_size, num_classes) with num_classes > 1. "
-            f"Received: y_pred.shape={tuple(y_pred.shape)}. Consider using 'binary_crossentropy' if you only have 2 classes.",
+            f"Received: y_pred.shape={tuple(y_pred.shape)}. Consider using 'binary_crossentropy' if you only have 2 "
+            "classes.",
             SyntaxWarning,
             stacklevel=3,
         )
@@ -86,7 +87,7 @@ def categorical_focal_crossentropy(
     label_smoothing: float = 0.0,
     axis: int = -1,
 ) -> Tensor:
-    """`-sum(alpha * (1 - p) ** gamma * y_true * log(p))`: cross-entropy with easy samples weighted down (Lin et al., 2017).
+    """`-sum(alpha * (1 - p) ** gamma * y_true * log(p))`: cross-entropy with easy samples weighted down.
 
     Args:
         y_true: One-hot targets `[batch, ..., classes]`.
@@ -124,7 +125,8 @@ def check_sparse_labels(
     if bad.any():
         first = tuple(int(i) for i in np.argwhere(bad)[0])
         raise ValueError(
-            f"sparse_categorical_crossentropy: `{where}` holds the label {labels[first]} at index {first}, but the model predicts "
+            f"sparse_categorical_crossentropy: `{where}` holds the label {labels[first]} at index {first}, but the "
+            "model predicts "
             f"{num_classes} classes: labels must lie in [0, {num_classes - 1}]. Give the last layer more units, "
             "renumber the labels, or pass `ignore_class`."
         )
@@ -175,8 +177,9 @@ def sparse_categorical_crossentropy(
 
 
 def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float) -> Tensor:
-    """`(1 - p ** q) / q` with `p` the probability of the right class: cross-entropy for `q -> 0`, absolute error for
-    `q = 1`, robust against wrong labels between (Zhang and Sabuncu, 2018).
+    """`(1 - p ** q) / q` with `p` the probability of the right class.
+
+    Cross-entropy for `q -> 0`, absolute error for `q = 1`, robust to wrong labels between (Zhang and Sabuncu, 2018).
 
     Args:
         y_true: Class indices `[batch]`.
@@ -270,7 +273,8 @@ def ctc(y_true: Any, y_pred: Any) -> Tensor:
     y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
     if len(y_true.shape) != 2:
         raise ValueError(
-            f"Targets `y_true` must be a tensor of shape `(batch_size, max_length)`. Received: y_true.shape={tuple(y_true.shape)}"
+            "Targets `y_true` must be a tensor of shape `(batch_size, max_length)`. Received: "
+            f"y_true.shape={tuple(y_true.shape)}"
         )
     if len(y_pred.shape) != 3:
         raise ValueError(

@@ -14,7 +14,8 @@ REDUCTIONS = (None, "none", "sum", "sum_over_batch_size", "mean", "mean_with_sam
 class Loss:
     """Base class of all losses.
 
-    A subclass defines `call(y_true, y_pred)`, which returns one value for each sample (shape `[batch, d1, ...]`); calling
+    A subclass defines `call(y_true, y_pred)`, which returns one value for each sample (shape `[batch, d1, ...]`);
+    calling
     the object multiplies these by `sample_weight` and by the masks, and reduces them.
 
     Args:
@@ -75,7 +76,8 @@ class Loss:
         dtype = getattr(x, "dtype", None)
         if dtype is not None and getattr(dtype, "kind", "") in ("U", "S", "O"):
             raise ValueError(
-                f"Loss '{self.name}': `{argument}` has dtype {dtype}, expected numbers. Encode text or objects as integers first."
+                f"Loss '{self.name}': `{argument}` has dtype {dtype}, expected numbers. Encode text or objects as "
+                "integers first."
             )
         return ops.convert_to_tensor(x, dtype=self.dtype)
 
@@ -100,7 +102,8 @@ def standardize_reduction(reduction: str | None) -> str | None:
     """Returns `reduction` if it is one of the known reductions, else raises ValueError."""
     if reduction not in REDUCTIONS:
         raise ValueError(
-            f"Invalid value for argument `reduction`. Expected one of {set(REDUCTIONS)}. Received: reduction={reduction}"
+            f"Invalid value for argument `reduction`. Expected one of {set(REDUCTIONS)}. Received: "
+            f"reduction={reduction}"
         )
     return reduction
 
@@ -179,11 +182,12 @@ def reduce_weighted_values(
 
 
 def _align_weights(weights: Tensor, values: Tensor) -> Tensor:
-    """Checks that weights are one for each sample (or step), which numpy's broadcasting alone would take for a last axis."""
+    """Checks that the weights broadcast to the values."""
     w, v = tuple(weights.shape), tuple(values.shape)
     if not all(a == b or 1 in (a, b) or None in (a, b) for a, b in zip(reversed(w), reversed(v), strict=False)):
         raise ValueError(
-            f"`sample_weight` of shape {w} does not fit the values of the loss, of shape {v}: pass one weight for each sample, "
+            f"`sample_weight` of shape {w} does not fit the values of the loss, of shape {v}: pass one weight for "
+            "each sample, "
             "or an array that broadcasts to that shape."
         )
     return weights

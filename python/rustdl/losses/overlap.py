@@ -49,10 +49,12 @@ def circle(
     gamma: float = 80,
     margin: float = 0.4,
 ) -> Tensor:
-    """Circle loss (Sun et al., 2020): pulls embeddings of one class together and pushes the others away, each pair the
-    more the farther it is from its optimum.
+    """Circle loss (Sun et al., 2020): pulls embeddings of one class together and pushes the others away.
 
-    With `s` the cosine similarity of a pair, same-class pairs weigh `max(1 + m - s, 0)` and aim at `1 - m`, others weigh
+    Each pair the more, the farther it is from its optimum.
+
+    With `s` the cosine similarity of a pair, same-class pairs weigh `max(1 + m - s, 0)` and aim at `1 - m`, others
+    weigh
     `max(s + m, 0)` and aim at `m`; the loss is `softplus(logsumexp(other pairs) + logsumexp(same-class pairs))`.
 
     Args:
@@ -60,7 +62,8 @@ def circle(
         y_pred: Embeddings `[batch, features]` of unit length.
         ref_labels: Labels of the embeddings to compare with; `y_true` by default.
         ref_embeddings: The embeddings to compare with; `y_pred` by default.
-        remove_diagonal: Whether a sample is not compared with itself; False only with reference embeddings that do not contain it.
+        remove_diagonal: Whether a sample is not compared with itself; False only with reference embeddings that do not
+            contain it.
         gamma: Scale of the similarities.
         margin: The margin `m`.
 

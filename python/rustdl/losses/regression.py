@@ -70,7 +70,7 @@ def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Tensor:
 
 
 def log_cosh(y_true: Any, y_pred: Any) -> Tensor:
-    """`mean(log(cosh(y_pred - y_true)))` over the last axis, by `log cosh x = x + softplus(-2x) - log 2`, which never overflows."""
+    """`mean(log(cosh(y_pred - y_true)))` over the last axis, as `x + softplus(-2x) - log 2`."""
     y_true, y_pred = _pair(y_true, y_pred)
     # cosh is even: with |x| the formula has no cancellation for large negative errors.
     error = ops.abs(y_pred - y_true)
@@ -78,13 +78,13 @@ def log_cosh(y_true: Any, y_pred: Any) -> Tensor:
 
 
 def poisson(y_true: Any, y_pred: Any) -> Tensor:
-    """Negative log-likelihood of counts under a Poisson law of rate `y_pred`: `mean(y_pred - y_true * log(y_pred + epsilon))`."""
+    """Negative log-likelihood of counts of rate `y_pred`: `mean(y_pred - y_true * log(y_pred + epsilon))`."""
     y_true, y_pred = _pair(y_true, y_pred)
     return ops.mean(y_pred - y_true * ops.log(y_pred + backend.epsilon()), axis=-1)
 
 
 def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
-    """Minus the cosine of the angle between targets and predictions along `axis`: -1 for the same direction, 1 for opposite ones."""
+    """Minus the cosine of the angle along `axis`: -1 for the same direction, 1 for opposite ones."""
     y_true, y_pred = _pair(y_true, y_pred)
     return -ops.sum(ops.normalize(y_true, axis=axis) * ops.normalize(y_pred, axis=axis), axis=axis)
 
@@ -120,7 +120,10 @@ class MeanAbsoluteError(ConfiguredLoss):
 
 
 class MeanAbsolutePercentageError(ConfiguredLoss):
-    """Mean of the relative errors in percent; see `mean_absolute_percentage_error`. Arguments as for `MeanSquaredError`."""
+    """Mean of the relative errors in percent; see `mean_absolute_percentage_error`.
+
+    Arguments as for `MeanSquaredError`.
+    """
 
     def __init__(
         self,
@@ -132,7 +135,10 @@ class MeanAbsolutePercentageError(ConfiguredLoss):
 
 
 class MeanSquaredLogarithmicError(ConfiguredLoss):
-    """Mean of the squared differences of logarithms; see `mean_squared_logarithmic_error`. Arguments as for `MeanSquaredError`."""
+    """Mean of the squared differences of logarithms; see `mean_squared_logarithmic_error`.
+
+    Arguments as for `MeanSquaredError`.
+    """
 
     def __init__(
         self,

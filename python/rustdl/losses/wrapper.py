@@ -33,7 +33,7 @@ class LossFunctionWrapper(Loss):
         self._fn_kwargs = kwargs
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        pairs = tree.map_structure(lambda a, b: squeeze_or_expand_to_same_rank(a, b), y_true, y_pred)
+        pairs = tree.map_structure(squeeze_or_expand_to_same_rank, y_true, y_pred)
         if isinstance(pairs, tuple) and len(pairs) == 2 and hasattr(pairs[0], "shape"):
             y_true, y_pred = pairs
         else:
@@ -62,7 +62,7 @@ class LossFunctionWrapper(Loss):
 
 
 class ConfiguredLoss(LossFunctionWrapper):
-    """A named loss whose `get_config` lists the constructor's own arguments (those in `_arguments`) in place of `fn`."""
+    """A named loss whose `get_config` lists the arguments in `_arguments` in place of `fn`."""
 
     _arguments: tuple[str, ...] = ()
 

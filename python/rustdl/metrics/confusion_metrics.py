@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rustdl import initializers, ops
+from rustdl import ops
 from rustdl.metrics import metrics_utils
 from rustdl.metrics.metric import Metric, Tensor
 from rustdl.metrics.metrics_utils import ConfusionMatrix
@@ -20,7 +20,7 @@ class _ConfusionCount(Metric):
         self.init_thresholds = thresholds
         self.thresholds = metrics_utils.parse_init_thresholds(thresholds)
         self.accumulator = self.add_variable(
-            shape=(len(self.thresholds),), initializer=initializers.Zeros(), name="accumulator"
+            shape=(len(self.thresholds),), initializer="zeros", name="accumulator"
         )
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
@@ -100,11 +100,11 @@ class _HitRatio(Metric):
         default = 0.5 if top_k is None else metrics_utils.NEGATIVE_INFINITY
         self.thresholds = metrics_utils.parse_init_thresholds(thresholds, default_threshold=default)
         shape = (len(self.thresholds),)
-        self.true_positives = self.add_variable(shape=shape, initializer=initializers.Zeros(), name="true_positives")
+        self.true_positives = self.add_variable(shape=shape, initializer="zeros", name="true_positives")
         setattr(
             self,
             self._error_name,
-            self.add_variable(shape=shape, initializer=initializers.Zeros(), name=self._error_name),
+            self.add_variable(shape=shape, initializer="zeros", name=self._error_name),
         )
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rustdl import initializers, ops
+from rustdl import ops
 from rustdl.metrics import metrics_utils
 from rustdl.metrics.metric import Metric, Tensor
 from rustdl.metrics.metrics_utils import ConfusionMatrix
@@ -32,7 +32,7 @@ class _ConfusionCurve(Metric):
             setattr(
                 self,
                 attribute,
-                self.add_variable(shape=shape, initializer=initializers.Zeros(), name=attribute),
+                self.add_variable(shape=shape, initializer="zeros", name=attribute),
             )
 
     def _counts(self) -> dict[ConfusionMatrix, Any]:
@@ -98,7 +98,9 @@ class _RateAtRate(_ConfusionCurve):
 
 
 class SensitivityAtSpecificity(_RateAtRate):
-    """The best sensitivity, `tp / (tp + fn)`, among the thresholds with specificity, `tn / (tn + fp)`, >= `specificity`.
+    """The best sensitivity among the thresholds with specificity >= `specificity`.
+
+    Sensitivity is `tp / (tp + fn)`, specificity `tn / (tn + fp)`.
 
     Args:
         specificity: In [0, 1].
@@ -209,7 +211,8 @@ class AUC(_ConfusionCurve):
 
     Args:
         num_thresholds: Number of thresholds, at equal distances in [0, 1]; more give a finer sum.
-        curve: `"ROC"` (true over false positive rate), `"PR"` (precision over recall) or `"PRGAIN"` (Flach and Kull, 2015).
+        curve: `"ROC"` (true over false positive rate), `"PR"` (precision over recall) or `"PRGAIN"` (Flach and Kull,
+            2015).
         summation_method: `"interpolation"`: trapezoids for ROC and PRGAIN, and for PR the interpolation of Davis and
             Goadrich (2006); `"majoring"`: the larger side of each step; `"minoring"`: the smaller one.
         name: Name of the metric.
@@ -284,12 +287,14 @@ class AUC(_ConfusionCurve):
         else:
             if len(shape) != 2:
                 raise ValueError(
-                    f"`y_true` must have rank 2 when `multi_label` is True. Found rank {len(shape)}. Full shape received for `y_true`: {shape}"
+                    f"`y_true` must have rank 2 when `multi_label` is True. Found rank {len(shape)}. Full shape "
+                    f"received for `y_true`: {shape}"
                 )
             self.num_labels = shape[1]
             if self.label_weights is not None and len(self.label_weights) != self.num_labels:
                 raise ValueError(
-                    f"`label_weights` has {len(self.label_weights)} entries, but there are {self.num_labels} labels: pass one weight for each label."
+                    f"`label_weights` has {len(self.label_weights)} entries, but there are {self.num_labels} labels: "
+                    "pass one weight for each label."
                 )
             self._add_counts((self.num_thresholds, shape[1]))
         self._built = True
@@ -315,7 +320,9 @@ class AUC(_ConfusionCurve):
         )
 
     def _interpolated_pr(self) -> Tensor:
-        """The area under precision over recall when, between two thresholds, true positives grow linearly with positives.
+        """The area under precision over recall, interpolated.
+
+        Between two thresholds true positives are taken to grow linearly with positives.
 
         On a segment tp = intercept + slope * p, so the integral of tp / p over d tp is
         slope * (d tp + intercept * log(p_start / p_end)).

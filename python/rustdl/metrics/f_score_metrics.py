@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rustdl import initializers, ops
+from rustdl import ops
 from rustdl.metrics.metric import Metric, Tensor
 
 _AVERAGES = (None, "micro", "macro", "weighted")
@@ -49,7 +49,8 @@ class FBetaScore(Metric):
             )
         if not isinstance(beta, float):
             raise ValueError(
-                f"Invalid `beta` argument value. It should be a Python float. Received: beta={beta} of type '{type(beta)}'"
+                f"Invalid `beta` argument value. It should be a Python float. Received: beta={beta} of type "
+                f"'{type(beta)}'"
             )
         if beta <= 0.0:
             raise ValueError(f"Invalid `beta` argument value. It should be > 0. Received: beta={beta}")
@@ -61,7 +62,8 @@ class FBetaScore(Metric):
                 )
             if threshold > 1.0 or threshold <= 0.0:
                 raise ValueError(
-                    f"Invalid `threshold` argument value. It should verify 0 < threshold <= 1. Received: threshold={threshold}"
+                    "Invalid `threshold` argument value. It should verify 0 < threshold <= 1. Received: "
+                    f"threshold={threshold}"
                 )
         self.average = average
         self.beta = beta
@@ -75,15 +77,16 @@ class FBetaScore(Metric):
             raise ValueError(f"FBetaScore expects 2D inputs with shape (batch_size, output_dim). {received}")
         if y_pred_shape[-1] is None or y_true_shape[-1] is None:
             raise ValueError(
-                f"FBetaScore expects 2D inputs with shape (batch_size, output_dim), with output_dim fully defined (not None). {received}"
+                "FBetaScore expects 2D inputs with shape (batch_size, output_dim), with output_dim fully defined "
+                f"(not None). {received}"
             )
         if y_pred_shape[-1] != y_true_shape[-1]:
             raise ValueError(f"FBetaScore expects targets and predictions with the same number of classes. {received}")
         shape = () if self.average == "micro" else (y_pred_shape[-1],)
-        self.true_positives = self.add_variable(shape, initializers.Zeros(), name="true_positives")
-        self.false_positives = self.add_variable(shape, initializers.Zeros(), name="false_positives")
-        self.false_negatives = self.add_variable(shape, initializers.Zeros(), name="false_negatives")
-        self.intermediate_weights = self.add_variable(shape, initializers.Zeros(), name="intermediate_weights")
+        self.true_positives = self.add_variable(shape, "zeros", name="true_positives")
+        self.false_positives = self.add_variable(shape, "zeros", name="false_positives")
+        self.false_negatives = self.add_variable(shape, "zeros", name="false_negatives")
+        self.intermediate_weights = self.add_variable(shape, "zeros", name="intermediate_weights")
         self._built = True
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:

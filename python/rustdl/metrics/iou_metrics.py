@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rustdl import initializers, ops
+from rustdl import ops
 from rustdl.metrics.metric import Metric, Tensor
 from rustdl.metrics.metrics_utils import confusion_matrix
 
@@ -57,7 +57,7 @@ class IoU(Metric):
         self.total_cm = self.add_variable(
             name="total_confusion_matrix",
             shape=(num_classes, num_classes),
-            initializer=initializers.Zeros(),
+            initializer="zeros",
             dtype=self.dtype,
         )
 

@@ -15,7 +15,8 @@ class Metric:
     """Base class of all metrics.
 
     A subclass makes its state with `add_variable` (usually in `__init__`), changes it with `assign`, `assign_add` in
-    `update_state`, and computes the value from it in `result`. All three use `rustdl.ops` alone, so they can become part
+    `update_state`, and computes the value from it in `result`. All three use `rustdl.ops` alone, so they can become
+    part
     of a compiled training step.
 
     Args:
@@ -38,7 +39,8 @@ class Metric:
         1.0
     """
 
-    # Whether a higher ("up") or a lower ("down") value is better, where that is known; callbacks read it for mode "auto".
+    # Whether a higher ("up") or a lower ("down") value is better, where that is known; callbacks read it for mode
+    # "auto".
     _direction: str | None = None
 
     def __init__(self, dtype: Any = None, name: str | None = None) -> None:
@@ -129,8 +131,10 @@ class Metric:
         variables = self.variables
         if len(metric_variables) != len(variables):
             raise ValueError(
-                f"Argument `metric_variables` must be a list of tensors corresponding 1:1 to {type(self).__name__}().variables. "
-                f"Received list with length {len(metric_variables)}, but expected {len(variables)} variables in `{method}`."
+                "Argument `metric_variables` must be a list of tensors corresponding 1:1 to "
+                f"{type(self).__name__}().variables. "
+                f"Received list with length {len(metric_variables)}, but expected {len(variables)} variables in "
+                f"`{method}`."
             )
         return backend.StatelessScope(state_mapping=list(zip(variables, metric_variables, strict=True)))
 
@@ -179,7 +183,8 @@ class Metric:
     def _check_super_called(self) -> None:
         if "_dtype_policy" not in self.__dict__:
             raise RuntimeError(
-                f"You forgot to call `super().__init__()` in the `__init__()` method of the metric '{type(self).__name__}'. "
+                "You forgot to call `super().__init__()` in the `__init__()` method of the metric "
+                f"'{type(self).__name__}'. "
                 "Make it its first line."
             )
 

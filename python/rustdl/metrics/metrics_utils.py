@@ -96,7 +96,8 @@ def update_confusion_matrix_variables(
     y_true, y_pred = squeeze_or_expand_to_same_rank(y_true, y_pred)
     if tuple(y_true.shape) != tuple(y_pred.shape):
         raise ValueError(
-            f"Shapes of `y_true` and `y_pred` are incompatible: y_true.shape={tuple(y_true.shape)}, y_pred.shape={tuple(y_pred.shape)}."
+            f"Shapes of `y_true` and `y_pred` are incompatible: y_true.shape={tuple(y_true.shape)}, "
+            f"y_pred.shape={tuple(y_pred.shape)}."
         )
     if top_k is not None:
         y_pred = filter_top_k(y_pred, top_k)
@@ -166,5 +167,5 @@ def confusion_matrix(
 
 
 def epsilon_bounded(thresholds: list[float]) -> list[float]:
-    """Thresholds with one below 0 in front and one above 1 at the end, so the extreme decisions are always among them."""
+    """Thresholds with one below 0 in front and one above 1 at the end: all positive, none positive."""
     return [0.0 - backend.epsilon(), *thresholds, 1.0 + backend.epsilon()]

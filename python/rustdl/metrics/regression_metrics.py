@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rustdl import initializers, losses, ops
+from rustdl import losses, ops
 from rustdl.losses.loss import squeeze_or_expand_to_same_rank
 from rustdl.metrics.metric import Metric, Tensor
 from rustdl.metrics.reduction_metrics import Mean, MeanMetricWrapper
@@ -66,7 +66,7 @@ class RootMeanSquaredError(Mean):
     def __init__(self, name: str | None = "root_mean_squared_error", dtype: Any = None) -> None:
         super().__init__(name=name, dtype=dtype)
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
         y_true = ops.convert_to_tensor(y_true, dtype=self.dtype)
         y_pred = ops.convert_to_tensor(y_pred, dtype=self.dtype)
         y_true, y_pred = squeeze_or_expand_to_same_rank(y_true, y_pred)
@@ -111,7 +111,8 @@ class R2Score(Metric):
     """Coefficient of determination: `1 - sum((y_true - y_pred)²) / sum((y_true - mean(y_true))²)` for each output.
 
     Args:
-        class_aggregation: `"uniform_average"`: mean over the outputs; `"variance_weighted_average"`: mean weighted by the
+        class_aggregation: `"uniform_average"`: mean over the outputs; `"variance_weighted_average"`: mean weighted by
+            the
             variance of the targets; None: one value an output.
         num_regressors: Number of independent variables, for the adjusted score; 0 for the plain one.
         name: Name of the metric.
@@ -134,15 +135,17 @@ class R2Score(Metric):
         allowed = (None, "uniform_average", "variance_weighted_average")
         if class_aggregation not in allowed:
             raise ValueError(
-                f"Invalid value for argument `class_aggregation`. Expected one of {allowed}. Received: class_aggregation={class_aggregation}"
+                f"Invalid value for argument `class_aggregation`. Expected one of {allowed}. Received: "
+                f"class_aggregation={class_aggregation}"
             )
         if num_regressors < 0:
             raise ValueError(
-                f"Invalid value for argument `num_regressors`. Expected a value >= 0. Received: num_regressors={num_regressors}"
+                "Invalid value for argument `num_regressors`. Expected a value >= 0. Received: "
+                f"num_regressors={num_regressors}"
             )
         self.class_aggregation = class_aggregation
         self.num_regressors = num_regressors
-        self.num_samples = self.add_variable(shape=(), initializer=initializers.Zeros(), name="num_samples")
+        self.num_samples = self.add_variable(shape=(), initializer="zeros", name="num_samples")
         self._built = False
 
     def _build(self, y_true_shape: Any, y_pred_shape: Any) -> None:
@@ -153,13 +156,14 @@ class R2Score(Metric):
             )
         if y_pred_shape[-1] is None or y_true_shape[-1] is None:
             raise ValueError(
-                "R2Score expects 2D inputs with shape (batch_size, output_dim), with output_dim fully defined (not None). "
+                "R2Score expects 2D inputs with shape (batch_size, output_dim), with output_dim fully defined (not "
+                "None). "
                 f"Received input shapes: y_pred.shape={tuple(y_pred_shape)} and y_true.shape={tuple(y_true_shape)}."
             )
         outputs = y_pred_shape[-1]
-        self.squared_sum = self.add_variable((outputs,), initializers.Zeros(), name="squared_sum")
-        self.sum = self.add_variable((outputs,), initializers.Zeros(), name="sum")
-        self.total_mse = self.add_variable((outputs,), initializers.Zeros(), name="residual")
+        self.squared_sum = self.add_variable((outputs,), "zeros", name="squared_sum")
+        self.sum = self.add_variable((outputs,), "zeros", name="sum")
+        self.total_mse = self.add_variable((outputs,), "zeros", name="residual")
         self._built = True
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
@@ -195,7 +199,7 @@ class R2Score(Metric):
         return self._adjusted(score) if self.num_regressors else score
 
     def _adjusted(self, score: Tensor) -> Tensor:
-        """`1 - (1 - R²) (n - 1) / (n - p - 1)` for n samples and p regressors; the plain score where that is undefined."""
+        """`1 - (1 - R²) (n - 1) / (n - p - 1)` for n samples, p regressors; the plain score where undefined."""
         freedom = self.num_samples - self.num_regressors - 1
         adjusted = 1.0 - (1.0 - score) * (self.num_samples - 1) / ops.where(ops.equal(freedom, 0), 1.0, freedom)
         return ops.where(freedom > 0, adjusted, score)

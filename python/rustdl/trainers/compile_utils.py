@@ -59,7 +59,8 @@ def get_metric(identifier: Any, y_true: Any, y_pred: Any) -> Metric | None:
         found = metrics_module.MeanMetricWrapper(found, name=_name_of(found))
     if isinstance(identifier, str):
         found.name = identifier
-    return found
+    metric: Metric = found
+    return metric
 
 
 def get_loss(identifier: Any, y_true: Any, y_pred: Any) -> Loss | None:
@@ -71,7 +72,7 @@ def get_loss(identifier: Any, y_true: Any, y_pred: Any) -> Loss | None:
         if kind.binary:
             return losses_module.BinaryCrossentropy()
         return losses_module.SparseCategoricalCrossentropy() if kind.sparse else losses_module.CategoricalCrossentropy()
-    found = losses_module.get(identifier)
+    found: Loss | Any = losses_module.get(identifier)
     if not isinstance(found, Loss):
         found = losses_module.LossFunctionWrapper(
             found, name=identifier if isinstance(identifier, str) else _name_of(found)
@@ -164,7 +165,8 @@ class Outputs:
             elif not several and len(tree.flatten(given)) == self.count:
                 return tree.flatten(given)
             raise ValueError(
-                f"For a model with {self.count} outputs{self._listed()}, when providing the `{what}` argument as a list, it should "
+                f"For a model with {self.count} outputs{self._listed()}, when providing the `{what}` argument as a "
+                "list, it should "
                 f"have as many entries as the model has outputs. Received:\n{what}={given}\nof length {len(given)}."
             )
         return [given] * self.count
@@ -291,7 +293,8 @@ class CompileMetrics(Metric):
             wrong = [e for e in entries if not _is_identifier(e) and not isinstance(e, Metric)]
             if wrong:
                 raise ValueError(
-                    f"Expected all entries in the `{what}` argument to be metric objects, functions or names. Received instead:\n{what}={given}"
+                    f"Expected all entries in the `{what}` argument to be metric objects, functions or names. "
+                    f"Received instead:\n{what}={given}"
                 )
             made = [m for m in (get_metric(e, y_true, y_pred) for e in entries if y_true is not None) if m is not None]
             groups.append(MetricsList(made, output_name=name if outputs.count > 1 else None) if made else None)
@@ -381,7 +384,8 @@ class CompileLoss(Loss):
     ) -> None:
         if loss_weights is not None and not isinstance(loss_weights, (list, tuple, dict, float, int)):
             raise ValueError(
-                "Expected `loss_weights` argument to be a float (for a single output model) or a list, tuple, or dict of floats. "
+                "Expected `loss_weights` argument to be a float (for a single output model) or a list, tuple, or dict "
+                "of floats. "
                 f"Received instead: loss_weights={loss_weights} of type {type(loss_weights)}"
             )
         super().__init__(name="compile_loss", reduction=reduction)
@@ -496,7 +500,7 @@ _ELEMENTWISE: frozenset[Callable[..., Any]] = losses_module.BUILT_IN_FUNCTIONS -
 
 
 def check_shapes(loss: Any, output: str | None, y_true: Any, y_pred: Any) -> None:
-    """Raises ValueError where targets cannot be compared with predictions, in words of the model rather than of an op."""
+    """Raises ValueError where targets cannot be compared with predictions."""
     fn = getattr(loss, "fn", None)
     if y_true is None or not hasattr(y_true, "shape") or not hasattr(y_pred, "shape"):
         return
@@ -506,7 +510,8 @@ def check_shapes(loss: Any, output: str | None, y_true: Any, y_pred: Any) -> Non
         expected = pred_shape[:-1]
         if true_shape not in (expected, (*expected, 1)) and _elements(true_shape) != _elements(expected):
             raise ValueError(
-                f"Loss '{loss.name}'{where}: targets have shape {true_shape}, predictions {pred_shape}: expected class indices of "
+                f"Loss '{loss.name}'{where}: targets have shape {true_shape}, predictions {pred_shape}: expected "
+                "class indices of "
                 f"shape {expected}. For one-hot targets use `categorical_crossentropy`."
             )
         return

@@ -48,7 +48,7 @@ class Feed:
         from rustdl import config
 
         count = self.steps_per_epoch if self.steps_per_epoch is not None else self.adapter.num_batches
-        limit = getattr(config, "max_steps_per_epoch", lambda: None)()
+        limit: int | None = getattr(config, "max_steps_per_epoch", lambda: None)()
         if limit is None:
             return count
         return limit if count is None else min(count, limit)

@@ -45,6 +45,7 @@ def _check_nan(values: np.ndarray[Any, Any], where: str, loss: Any) -> None:
         return
     first = tuple(int(i) for i in np.argwhere(bad)[0])
     raise ValueError(
-        f"`{where}` holds NaN at index {first if len(first) > 1 else first[0]} ({int(bad.sum())} in all): the loss '{loss.name}' "
+        f"`{where}` holds NaN at index {first if len(first) > 1 else first[0]} ({int(bad.sum())} in all): the loss "
+        f"'{loss.name}' "
         "would be NaN. Leave those samples out, or fill in values and give them `sample_weight` 0."
     )

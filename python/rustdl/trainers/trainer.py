@@ -75,7 +75,8 @@ class Trainer:
             metrics: List of metrics (objects, names, functions); for several outputs a list of lists or a dictionary.
                 "accuracy" picks the accuracy that fits the shapes.
             weighted_metrics: Metrics that see the sample weights.
-            run_eagerly: Whether to run the Python code of each step rather than a compiled plan; for looking for errors.
+            run_eagerly: Whether to run the Python code of each step rather than a compiled plan; for looking for
+                errors.
             steps_per_execution: Number of batches between two calls of callbacks.
             jit_compile: Kept for compatibility: steps are always compiled unless `run_eagerly`.
             auto_scale_loss: Whether the optimizer scales the loss under the policy `mixed_float16`.
@@ -184,7 +185,8 @@ class Trainer:
     def _assert_compile_called(self, method_name: str | None = None) -> None:
         if not self.compiled:
             raise ValueError(
-                f"You must call `compile()` before {f'calling `{method_name}()`' if method_name else 'using the model'}."
+                "You must call `compile()` before "
+                f"{f'calling `{method_name}()`' if method_name else 'using the model'}."
             )
 
     def get_compile_config(self) -> dict[str, Any]:
@@ -210,8 +212,10 @@ class Trainer:
             return
         if "optimizer" not in config and "loss" not in config and type(self).compile is not Trainer.compile:
             warnings.warn(
-                "`compile()` was not called as part of model loading because the model's `compile()` method is custom. All subclassed "
-                "Models that have `compile()` overridden should also override `get_compile_config()` and `compile_from_config(config)`.",
+                "`compile()` was not called as part of model loading because the model's `compile()` method is "
+                "custom. All subclassed "
+                "Models that have `compile()` overridden should also override `get_compile_config()` and "
+                "`compile_from_config(config)`.",
                 stacklevel=2,
             )
             return
@@ -410,7 +414,8 @@ class Trainer:
 
         Args:
             x: Inputs: an array, or a list or dictionary of arrays; or a source of batches `(x, y)` or
-                `(x, y, sample_weight)`: a generator, `PyDataset`, PyTorch `DataLoader`, `tf.data.Dataset`, any iterable.
+                `(x, y, sample_weight)`: a generator, `PyDataset`, PyTorch `DataLoader`, `tf.data.Dataset`, any
+                iterable.
             y: Targets, for arrays.
             batch_size: Samples in a batch, for arrays; 32 by default.
             epochs: Number of the last epoch.
@@ -563,8 +568,10 @@ class Trainer:
                 if self._has_own("train_step", "test_step"):
                     return None
                 raise RuntimeError(
-                    "Unable to automatically build the model. Please build it yourself before calling fit/evaluate/predict. A model is "
-                    "'built' when its variables have been created and its `self.built` attribute is True. Usually, calling the model "
+                    "Unable to automatically build the model. Please build it yourself before calling "
+                    "fit/evaluate/predict. A model is "
+                    "'built' when its variables have been created and its `self.built` attribute is True. Usually, "
+                    "calling the model "
                     f"on a batch of data is the right way to build it.\nException encountered:\n'{error}'"
                 ) from error
             own = self._has_own("train_step", "test_step", "compute_metrics", "compute_loss")
@@ -650,7 +657,7 @@ class Trainer:
         return logs if return_dict else self._in_order(logs)
 
     def _in_order(self, logs: dict[str, Any]) -> Any:
-        """Values of the logs: the loss, the losses of the outputs, the metrics in compile's order, then the others by name."""
+        """Values of the logs: the loss, those of the outputs, the metrics, then the others by name."""
         names: list[str] = []
         for metric in self.metrics:
             if isinstance(metric, CompileMetrics):
@@ -684,7 +691,7 @@ class Trainer:
         Returns:
             An array, or the model's structure of outputs with arrays.
         """
-        if verbose == 0 and callbacks is None and steps is None and type(x) is np.ndarray and x.ndim:
+        if verbose == 0 and callbacks is None and steps is None and type(x) is np.ndarray and x.ndim:  # noqa: SIM102
             if 0 < x.shape[0] <= (batch_size or 32):
                 return self.predict_on_batch(x)
         from rustdl.callbacks.callback_list import CallbackList
@@ -874,7 +881,8 @@ def _unpack_validation(data: Any) -> tuple[Any, Any, Any]:
     if isinstance(data, (tuple, list)):
         if not 1 <= len(data) <= 3:
             raise ValueError(
-                "Data is expected to be in format `x`, `(x,)`, `(x, y)`, or `(x, y, sample_weight)`: `validation_data` has "
+                "Data is expected to be in format `x`, `(x,)`, `(x, y)`, or `(x, y, sample_weight)`: "
+                "`validation_data` has "
                 f"{len(data)} entries."
             )
         return data_adapter_utils.unpack_x_y_sample_weight(data)

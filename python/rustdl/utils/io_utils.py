@@ -46,9 +46,10 @@ def print_msg(message: str, line_break: bool = True) -> None:
 
 def _log(message: str) -> None:
     try:
-        from absl import logging as log
+        from absl import logging as absl_logging
+
+        absl_logging.info(message)
     except ImportError:
         import logging
 
-        log = logging.getLogger("rustdl")
-    log.info(message)
+        logging.getLogger("rustdl").info(message)

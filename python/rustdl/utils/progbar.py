@@ -49,7 +49,8 @@ class Progbar:
     ) -> None:
         if stateful_metrics is not None and stateless_metrics is not None:
             raise ValueError(
-                "Only one of `stateful_metrics` or `stateless_metrics` can be provided: the first lists the names that are not "
+                "Only one of `stateful_metrics` or `stateless_metrics` can be provided: the first lists the names "
+                "that are not "
                 "averaged, the second those that are."
             )
         self.target = target
@@ -112,8 +113,9 @@ class Progbar:
             self._draw(current, now, duration, finalize)
         elif self.verbose == 2 and finalize:
             count = self._count(current)
-            text = f"{count} - {now - self._start:.0f}s -{self._format_time(duration, self.unit_name)}{self._format_values(signed=False)}\n"
-            io_utils.print_msg(text, line_break=False)
+            speed = self._format_time(duration, self.unit_name)
+            shown = self._format_values(signed=False)
+            io_utils.print_msg(f"{count} - {now - self._start:.0f}s -{speed}{shown}\n", line_break=False)
         self._last_update = now
 
     def add(self, n: int, values: Sequence[tuple[str, Any]] | None = None) -> None:

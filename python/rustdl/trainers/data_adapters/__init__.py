@@ -78,11 +78,13 @@ def _source(x: Any) -> str | None:
 def _without(source: str, y: Any, sample_weight: Any) -> None:
     if y is not None:
         raise ValueError(
-            f"When providing `x` as a {source}, `y` should not be passed. Instead, the targets should be included as part of the {source}."
+            f"When providing `x` as a {source}, `y` should not be passed. Instead, the targets should be included as "
+            f"part of the {source}."
         )
     if sample_weight is not None:
         raise ValueError(
-            f"When providing `x` as a {source}, `sample_weights` should not be passed. Instead, the sample weights should be included "
+            f"When providing `x` as a {source}, `sample_weights` should not be passed. Instead, the sample weights "
+            "should be included "
             f"as part of the {source}."
         )
 

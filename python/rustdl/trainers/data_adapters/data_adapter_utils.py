@@ -127,7 +127,8 @@ def class_weight_to_sample_weights(y: Any, class_weight: dict[Any, float]) -> An
     """The weight of each sample's class.
 
     Args:
-        y: Class indices `[batch]` or `[batch, 1]`, or one-hot `[batch, classes]`; with further axes, one weight for each step.
+        y: Class indices `[batch]` or `[batch, 1]`, or one-hot `[batch, classes]`; with further axes, one weight for
+            each step.
         class_weight: Class -> weight; classes that are not in it weigh 1.
 
     Raises:
@@ -166,10 +167,12 @@ def train_validation_split(arrays: Any, validation_split: float) -> tuple[Any, A
         return arrays, arrays
     samples = int(flat[0].shape[0])
     split = int(np.floor(samples * (1.0 - validation_split)))
-    if split == 0 or split == samples:
+    if split in (0, samples):
         raise ValueError(
-            f"Training data contains {samples} samples, which is not sufficient to split it into a validation and training set "
-            f"as specified by `validation_split={validation_split}`. Either provide more data, or a different value for the "
+            f"Training data contains {samples} samples, which is not sufficient to split it into a validation and "
+            "training set "
+            f"as specified by `validation_split={validation_split}`. Either provide more data, or a different value "
+            "for the "
             "`validation_split` argument."
         )
 

@@ -53,13 +53,15 @@ class GeneratorDataAdapter(DataAdapter):
             first = next(generator)
         except StopIteration:
             raise ValueError(
-                "When passing a Python generator to a model, the generator must yield at least one batch. Received an empty generator."
+                "When passing a Python generator to a model, the generator must yield at least one batch. Received an "
+                "empty generator."
             ) from None
         if isinstance(first, list):
             first = tuple(first)
         if not isinstance(first, tuple):
             raise ValueError(
-                "When passing a Python generator to a model, the generator must return a tuple, either (input,) or (inputs, targets) "
+                "When passing a Python generator to a model, the generator must return a tuple, either (input,) or "
+                "(inputs, targets) "
                 f"or (inputs, targets, sample_weights). Received: {first}"
             )
         self._all = itertools.chain([first], generator)

@@ -17,7 +17,8 @@ from rustdl.trainers.data_adapters.iterable_data_adapter import to_batch
 class PyDataset:
     """Base class of datasets that give a batch for each index.
 
-    A subclass defines `__getitem__(index)`, which returns `(x,)`, `(x, y)` or `(x, y, sample_weight)`, and `__len__()` or
+    A subclass defines `__getitem__(index)`, which returns `(x,)`, `(x, y)` or `(x, y, sample_weight)`, and `__len__()`
+    or
     `num_batches`, the number of batches (None for an endless dataset).
 
     Args:
@@ -47,7 +48,8 @@ class PyDataset:
         if name not in self.__dict__:
             if "_warned" not in self.__dict__:
                 warnings.warn(
-                    f"Your `{type(self).__name__}` class should call `super().__init__(**kwargs)` in its constructor. `**kwargs` can "
+                    f"Your `{type(self).__name__}` class should call `super().__init__(**kwargs)` in its constructor. "
+                    "`**kwargs` can "
                     "include `workers`, `use_multiprocessing`, `max_queue_size`.",
                     stacklevel=3,
                 )
@@ -132,7 +134,8 @@ class PyDatasetAdapter(DataAdapter):
             x, y, sample_weight = utils.unpack_x_y_sample_weight(data)
             if sample_weight is not None:
                 raise ValueError(
-                    "You cannot specify both `class_weight` and a third element (the sample weights) in the batches of a PyDataset."
+                    "You cannot specify both `class_weight` and a third element (the sample weights) in the batches "
+                    "of a PyDataset."
                 )
             if y is None:
                 raise ValueError("`class_weight` needs targets: the PyDataset must return `(x, y)`.")
@@ -190,7 +193,7 @@ class PyDatasetAdapter(DataAdapter):
                     continue
                 try:
                     answer.put((self._batch(index), None))
-                except BaseException as error:  # noqa: BLE001 (raised again by the reader)
+                except BaseException as error:  # raised again by the reader
                     answer.put((None, error))
 
         threads = [threading.Thread(target=hand_out, daemon=True)]
