@@ -15,6 +15,7 @@ pub mod bind;
 pub mod buffer;
 pub mod expr;
 pub mod graph;
+pub mod io;
 pub mod kernels;
 pub mod op;
 pub mod ops;

@@ -357,6 +357,23 @@ impl Tensor {
         Ok(t.view()?.slice::<i64>().to_vec())
     }
 
+    /// The bytes of a contiguous tensor, little-endian.
+    pub fn to_le_bytes(&self) -> Result<Vec<u8>> {
+        let view = self.view()?;
+        let mut out = Vec::with_capacity(self.aval().bytes());
+        with_element!(self.dtype(), T => for x in view.slice::<T>() { x.push_le_bytes(&mut out); });
+        Ok(out)
+    }
+
+    /// A tensor of little-endian bytes that fill the shape exactly.
+    pub fn from_le_bytes<T: Element>(bytes: &[u8], shape: &[usize]) -> Result<Tensor> {
+        let data: Vec<T> = bytes
+            .chunks_exact(size_of::<T>())
+            .map(T::from_le_chunk)
+            .collect();
+        Tensor::from_slice(&data, shape)
+    }
+
     /// The only element of a tensor of size one.
     pub fn item(&self) -> Result<f64> {
         if self.size() != 1 {

@@ -10,6 +10,10 @@ pub trait Element: Copy + Send + Sync + PartialOrd + 'static {
     const DTYPE: DType;
     /// The value as `f64` (integers above 2^53 are rounded).
     fn to_f64(self) -> f64;
+    /// Appends the value's bytes, little-endian.
+    fn push_le_bytes(self, out: &mut Vec<u8>);
+    /// The value of exactly as many little-endian bytes as it has.
+    fn from_le_chunk(chunk: &[u8]) -> Self;
     /// The value as `i64` (floats truncate, `u64` wraps).
     fn to_i64(self) -> i64;
     /// The value of this type with the same low bits.
@@ -18,10 +22,27 @@ pub trait Element: Copy + Send + Sync + PartialOrd + 'static {
     fn from_f64(v: f64) -> Self;
 }
 
+macro_rules! le {
+    (to bool, $v:expr) => {
+        [u8::from($v)]
+    };
+    (to $t:ty, $v:expr) => {
+        $v.to_le_bytes()
+    };
+    (from bool, $c:expr) => {
+        $c[0] != 0
+    };
+    (from $t:ty, $c:expr) => {
+        <$t>::from_le_bytes($c.try_into().expect("a chunk of the type's size"))
+    };
+}
+
 macro_rules! element {
-    ($($t:ty, $d:ident, |$x:ident| $to:expr, |$v:ident| $from:expr, |$i:ident| $int:expr, |$w:ident| $wrap:expr;)*) => {
+    ($($t:tt, $d:ident, |$x:ident| $to:expr, |$v:ident| $from:expr, |$i:ident| $int:expr, |$w:ident| $wrap:expr;)*) => {
         $(impl Element for $t {
             const DTYPE: DType = DType::$d;
+            fn push_le_bytes(self, out: &mut Vec<u8>) { out.extend_from_slice(&le!(to $t, self)); }
+            fn from_le_chunk(chunk: &[u8]) -> Self { le!(from $t, chunk) }
             #[inline(always)]
             fn to_f64(self) -> f64 { let $x = self; $to }
             #[inline(always)]

@@ -25,14 +25,24 @@ impl<T: Copy> Shared<T> {
 
 /// Calls `line(start, step)` for pieces of all lines: `start` is the first element of a run of `width` neighbouring
 /// lines, `step` the signed distance from one element of a line to the next.
-fn for_lines(len: usize, n: usize, inner: usize, reverse: bool, f: impl Fn(usize, isize, usize) + Sync) {
+fn for_lines(
+    len: usize,
+    n: usize,
+    inner: usize,
+    reverse: bool,
+    f: impl Fn(usize, isize, usize) + Sync,
+) {
     if len == 0 || n == 0 {
         return;
     }
     let outer = len / (n * inner);
     let width = inner.min(256);
     let pieces = inner.div_ceil(width);
-    let step = if reverse { -(inner as isize) } else { inner as isize };
+    let step = if reverse {
+        -(inner as isize)
+    } else {
+        inner as isize
+    };
     parallel_for(outer * pieces, len * 4, |task| {
         let (o, p) = (task / pieces, task % pieces);
         let first = if reverse { n - 1 } else { 0 };
@@ -143,7 +153,9 @@ mod tests {
     #[test]
     fn both_directions_and_wide_lines() {
         for (outer, n, inner) in [(1, 5, 1), (2, 3, 4), (2, 4, 300)] {
-            let x: Vec<f64> = (0..outer * n * inner).map(|i| ((i * 37) % 11) as f64).collect();
+            let x: Vec<f64> = (0..outer * n * inner)
+                .map(|i| ((i * 37) % 11) as f64)
+                .collect();
             for reverse in [false, true] {
                 let mut y = vec![0.0; x.len()];
                 scan(&x, n, inner, reverse, &mut y, |a, b| a + b);

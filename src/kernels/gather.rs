@@ -146,7 +146,9 @@ fn scatter_columns<T: Element>(
                 // SAFETY: this piece of every row of block `o` belongs to this task.
                 let row = unsafe { out.slice((o * g.n + k) * g.inner + start, len) };
                 let from = &u[(o * g.m + j) * g.inner + start..][..len];
-                row.iter_mut().zip(from).for_each(|(a, &b)| *a = combine(*a, b));
+                row.iter_mut()
+                    .zip(from)
+                    .for_each(|(a, &b)| *a = combine(*a, b));
             }
         }
     });
@@ -199,7 +201,9 @@ fn scatter_rows<T: Element>(
                 let row = unsafe { out.slice((o * g.n + k) * g.inner, g.inner) };
                 for &j in &order[from..start[k]] {
                     let part = &u[(o * g.m + j) * g.inner..][..g.inner];
-                    row.iter_mut().zip(part).for_each(|(a, &b)| *a = combine(*a, b));
+                    row.iter_mut()
+                        .zip(part)
+                        .for_each(|(a, &b)| *a = combine(*a, b));
                 }
             }
         });
@@ -211,7 +215,13 @@ mod tests {
     use super::*;
 
     fn geometry(outer: usize, n: usize, inner: usize, m: usize) -> Geometry {
-        Geometry { outer, n, inner, m, along: false }
+        Geometry {
+            outer,
+            n,
+            inner,
+            m,
+            along: false,
+        }
     }
 
     #[test]
@@ -228,8 +238,12 @@ mod tests {
     fn all_ways_to_scatter_agree() {
         for (outer, n, inner, m) in [(1, 7, 1, 40), (3, 5, 2, 30), (2, 3, 50, 4), (1, 4, 3000, 9)] {
             let g = geometry(outer, n, inner, m);
-            let idx: Vec<i64> = (0..m as i64).map(|j| (j * 5 + 3) % (n as i64 + 2) - 1).collect();
-            let u: Vec<f64> = (0..outer * m * inner).map(|e| (e as f64 * 0.37).sin()).collect();
+            let idx: Vec<i64> = (0..m as i64)
+                .map(|j| (j * 5 + 3) % (n as i64 + 2) - 1)
+                .collect();
+            let u: Vec<f64> = (0..outer * m * inner)
+                .map(|e| (e as f64 * 0.37).sin())
+                .collect();
             let mut want = vec![0.0; outer * n * inner];
             for o in 0..outer {
                 for (j, &i) in idx.iter().enumerate() {

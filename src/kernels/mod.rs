@@ -1,11 +1,11 @@
 //! Hand-written kernels: slices in, slices out; no `Tensor`, no `Result` (checks live in `infer`).
 
+pub mod arg;
 pub mod conv;
 pub mod copy;
+pub mod cumulative;
+pub mod gather;
 pub mod gemm;
 pub mod matmul;
 pub mod pool;
-pub mod arg;
-pub mod cumulative;
-pub mod gather;
 pub mod sort;

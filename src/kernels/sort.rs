@@ -46,7 +46,8 @@ pub fn order<T: Element>(x: &[T], n: usize, k: usize, falling: bool, out: &mut [
                 s.write(i as i32);
             }
             // SAFETY: every element was just written.
-            let index = unsafe { &mut *(scratch as *mut [std::mem::MaybeUninit<i32>] as *mut [i32]) };
+            let index =
+                unsafe { &mut *(scratch as *mut [std::mem::MaybeUninit<i32>] as *mut [i32]) };
             // The index decides between equal elements, so that an unstable sort is a stable one.
             let by = |&a: &i32, &b: &i32| {
                 let c = compare(row[a as usize], row[b as usize]);

@@ -17,7 +17,11 @@ fn real_predicate(
     f: impl FnOnce(&mut Builder, Id) -> Id,
 ) -> Result<Tensor> {
     predicate(name, x, |b, x| {
-        let x = if b.ty(x).is_float() { x } else { b.cast(x, Ty::F32) };
+        let x = if b.ty(x).is_float() {
+            x
+        } else {
+            b.cast(x, Ty::F32)
+        };
         f(b, x)
     })
 }

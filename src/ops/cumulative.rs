@@ -38,12 +38,32 @@ impl Op for Running {
         let (axis, reverse) = (self.axis, self.reverse);
         let grad = if self.product {
             // dx_k = (product before k) r_k, where r_k = g_k + x_(k+1) r_(k+1): no division, so zeros are no harm.
-            let before = bind1(Running { product: true, axis, reverse }, &[&shifted(x, axis, !reverse, 1.0)?])?;
+            let before = bind1(
+                Running {
+                    product: true,
+                    axis,
+                    reverse,
+                },
+                &[&shifted(x, axis, !reverse, 1.0)?],
+            )?;
             let factors = shifted(x, axis, reverse, 0.0)?;
-            let r = bind1(LinearScan { axis, reverse: !reverse }, &[&factors, &g])?;
+            let r = bind1(
+                LinearScan {
+                    axis,
+                    reverse: !reverse,
+                },
+                &[&factors, &g],
+            )?;
             math::multiply(&before, &r)?
         } else {
-            bind1(Running { product: false, axis, reverse: !reverse }, &[&g])?
+            bind1(
+                Running {
+                    product: false,
+                    axis,
+                    reverse: !reverse,
+                },
+                &[&g],
+            )?
         };
         Ok(smallvec![Some(grad)])
     }
@@ -95,10 +115,19 @@ impl Op for LinearScan {
         let (axis, reverse) = (self.axis, self.reverse);
         // db_i = g_i + a_(i+1) db_(i+1) and da_i = db_i y_(i-1).
         let next = shifted(cx.x(0), axis, reverse, 0.0)?;
-        let db = bind1(LinearScan { axis, reverse: !reverse }, &[&next, &cx.g(0)?])?;
+        let db = bind1(
+            LinearScan {
+                axis,
+                reverse: !reverse,
+            },
+            &[&next, &cx.g(0)?],
+        )?;
         let mut grads: Grads = smallvec![None, Some(db.clone())];
         if cx.wants(0) {
-            grads[0] = Some(math::multiply(&db, &shifted(&cx.y(0), axis, !reverse, 0.0)?)?);
+            grads[0] = Some(math::multiply(
+                &db,
+                &shifted(&cx.y(0), axis, !reverse, 0.0)?,
+            )?);
         }
         Ok(grads)
     }
@@ -106,8 +135,22 @@ impl Op for LinearScan {
         let shape = cx.outs[0].shape();
         let (n, inner) = (shape[self.axis], inner(shape, self.axis));
         match cx.outs[0].dtype() {
-            DType::F64 => cumulative::linear::<f64>(cx.ins[0].slice(), cx.ins[1].slice(), n, inner, self.reverse, cx.outs[0].slice_mut()),
-            _ => cumulative::linear::<f32>(cx.ins[0].slice(), cx.ins[1].slice(), n, inner, self.reverse, cx.outs[0].slice_mut()),
+            DType::F64 => cumulative::linear::<f64>(
+                cx.ins[0].slice(),
+                cx.ins[1].slice(),
+                n,
+                inner,
+                self.reverse,
+                cx.outs[0].slice_mut(),
+            ),
+            _ => cumulative::linear::<f32>(
+                cx.ins[0].slice(),
+                cx.ins[1].slice(),
+                n,
+                inner,
+                self.reverse,
+                cx.outs[0].slice_mut(),
+            ),
         }
     }
 }
@@ -122,7 +165,11 @@ struct RunningArg {
 
 impl Op for RunningArg {
     fn name(&self) -> &'static str {
-        if self.largest { "cumargmax" } else { "cumargmin" }
+        if self.largest {
+            "cumargmax"
+        } else {
+            "cumargmin"
+        }
     }
     fn infer(&self, x: &[Aval]) -> Result<Avals> {
         crate::aval::checked_bytes(self.name(), &x[0].shape, DType::I64)?;
@@ -153,7 +200,12 @@ fn shifted(x: &Tensor, axis: usize, up: bool, fill: f64) -> Result<Tensor> {
 }
 
 /// The operand flattened for `axis=None`, in the dtype in which running sums are taken, and the axis.
-fn prepared(op: &'static str, x: &Tensor, axis: Option<i64>, dtype: Option<DType>) -> Result<(Tensor, usize)> {
+fn prepared(
+    op: &'static str,
+    x: &Tensor,
+    axis: Option<i64>,
+    dtype: Option<DType>,
+) -> Result<(Tensor, usize)> {
     let (x, axis) = match axis {
         Some(a) => (x.clone(), normalize_axis(op, a, x.rank())?),
         None => (view::reshape_to(x, &[x.size()])?, 0),
@@ -162,17 +214,48 @@ fn prepared(op: &'static str, x: &Tensor, axis: Option<i64>, dtype: Option<DType
     Ok((reduce::sum_operand(&x)?, axis))
 }
 
-fn running(x: &Tensor, axis: Option<i64>, dtype: Option<DType>, reverse: bool, exclusive: bool, product: bool) -> Result<Tensor> {
+fn running(
+    x: &Tensor,
+    axis: Option<i64>,
+    dtype: Option<DType>,
+    reverse: bool,
+    exclusive: bool,
+    product: bool,
+) -> Result<Tensor> {
     let (x, axis) = prepared(if product { "cumprod" } else { "cumsum" }, x, axis, dtype)?;
     let stored = x.dtype();
     // Half precision is summed in single precision and rounded once.
-    let wide = if matches!(stored, DType::F16 | DType::BF16) { math::cast(&x, DType::F32)? } else { x };
-    let operand = if exclusive { shifted(&wide, axis, !reverse, f64::from(u8::from(product)))? } else { wide };
-    math::cast(&bind1(Running { product, axis, reverse }, &[&operand])?, stored)
+    let wide = if matches!(stored, DType::F16 | DType::BF16) {
+        math::cast(&x, DType::F32)?
+    } else {
+        x
+    };
+    let operand = if exclusive {
+        shifted(&wide, axis, !reverse, f64::from(u8::from(product)))?
+    } else {
+        wide
+    };
+    math::cast(
+        &bind1(
+            Running {
+                product,
+                axis,
+                reverse,
+            },
+            &[&operand],
+        )?,
+        stored,
+    )
 }
 
 /// Running values of a list, by definition.
-fn by_definition(x: &super::samples::Nd, axis: usize, reverse: bool, exclusive: bool, f: impl Fn(&[f64]) -> f64) -> super::samples::Nd {
+fn by_definition(
+    x: &super::samples::Nd,
+    axis: usize,
+    reverse: bool,
+    exclusive: bool,
+    f: impl Fn(&[f64]) -> f64,
+) -> super::samples::Nd {
     let n = x.0[axis];
     from_index(&x.0, |i| {
         let k = i[axis];
@@ -182,7 +265,13 @@ fn by_definition(x: &super::samples::Nd, axis: usize, reverse: bool, exclusive: 
             (true, false) => k..n,
             (true, true) => k + 1..n,
         };
-        let list: Vec<f64> = range.map(|j| { let mut i = i.to_vec(); i[axis] = j; at(x, &i) }).collect();
+        let list: Vec<f64> = range
+            .map(|j| {
+                let mut i = i.to_vec();
+                i[axis] = j;
+                at(x, &i)
+            })
+            .collect();
         f(&list)
     })
 }
@@ -248,12 +337,25 @@ op! {
     }
 }
 
-fn running_extremum(op: &'static str, x: &Tensor, axis: Option<i64>, reverse: bool, largest: bool) -> Result<Tensor> {
+fn running_extremum(
+    op: &'static str,
+    x: &Tensor,
+    axis: Option<i64>,
+    reverse: bool,
+    largest: bool,
+) -> Result<Tensor> {
     let (x, axis) = match axis {
         Some(a) => (x.clone(), normalize_axis(op, a, x.rank())?),
         None => (view::reshape_to(x, &[x.size()])?, 0),
     };
-    let index = bind1(RunningArg { axis, largest, reverse }, &[&x])?;
+    let index = bind1(
+        RunningArg {
+            axis,
+            largest,
+            reverse,
+        },
+        &[&x],
+    )?;
     take_along_axis(&x, &index, Some(axis as i64))
 }
 
@@ -297,15 +399,52 @@ impl Op for RunningLogSumExp {
         let (x, y, g) = (cx.x(0), cx.y(0), cx.g(0)?);
         let next = shifted(&y, self.axis, self.reverse, f64::INFINITY)?;
         let decay = exp_of_difference(&y, &next)?;
-        let r = bind1(LinearScan { axis: self.axis, reverse: !self.reverse }, &[&decay, &g])?;
-        Ok(smallvec![Some(math::multiply(&exp_of_difference(x, &y)?, &r)?)])
+        let r = bind1(
+            LinearScan {
+                axis: self.axis,
+                reverse: !self.reverse,
+            },
+            &[&decay, &g],
+        )?;
+        Ok(smallvec![Some(math::multiply(
+            &exp_of_difference(x, &y)?,
+            &r
+        )?)])
     }
     fn run(&self, cx: &mut Run) {
         let x = &cx.ins[0];
         let (n, inner) = (x.shape()[self.axis], inner(x.shape(), self.axis));
         match x.dtype() {
-            DType::F64 => cumulative::scan::<f64>(x.slice(), n, inner, self.reverse, cx.outs[0].slice_mut(), |a, b| crate::expr::eval::bin_f64(crate::expr::BinOp::LogAddExp, a, b, crate::expr::Ty::F64)),
-            _ => cumulative::scan::<f32>(x.slice(), n, inner, self.reverse, cx.outs[0].slice_mut(), |a, b| crate::expr::eval::bin_f64(crate::expr::BinOp::LogAddExp, f64::from(a), f64::from(b), crate::expr::Ty::F64) as f32),
+            DType::F64 => cumulative::scan::<f64>(
+                x.slice(),
+                n,
+                inner,
+                self.reverse,
+                cx.outs[0].slice_mut(),
+                |a, b| {
+                    crate::expr::eval::bin_f64(
+                        crate::expr::BinOp::LogAddExp,
+                        a,
+                        b,
+                        crate::expr::Ty::F64,
+                    )
+                },
+            ),
+            _ => cumulative::scan::<f32>(
+                x.slice(),
+                n,
+                inner,
+                self.reverse,
+                cx.outs[0].slice_mut(),
+                |a, b| {
+                    crate::expr::eval::bin_f64(
+                        crate::expr::BinOp::LogAddExp,
+                        f64::from(a),
+                        f64::from(b),
+                        crate::expr::Ty::F64,
+                    ) as f32
+                },
+            ),
         }
     }
 }
@@ -340,4 +479,3 @@ op! {
         ]
     }
 }
-

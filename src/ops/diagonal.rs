@@ -52,7 +52,10 @@ pub fn diag_embed(v: &Tensor, k: i64) -> Result<Tensor> {
     let size = usize::try_from(k.unsigned_abs())
         .ok()
         .and_then(|k| k.checked_add(n))
-        .ok_or(Error::Memory { op: "diag", bytes: u128::MAX })?;
+        .ok_or(Error::Memory {
+            op: "diag",
+            bytes: u128::MAX,
+        })?;
     crate::aval::checked_bytes("diag", &[size, size], v.dtype())?;
     let (row, column, _) = extent(size, size, k);
     let mut shape: Shape = v.shape()[..lead].into();
@@ -99,13 +102,20 @@ op! {
 /// Keeps the elements of the last two axes for which `column - row` is at most (or at least) k, others are 0.
 fn triangle(name: &'static str, x: &Tensor, k: i64, lower: bool) -> Result<Tensor> {
     if x.rank() < 2 {
-        return Err(Error::shape(name, format!("x must have at least two axes, not shape {:?}", x.shape())));
+        return Err(Error::shape(
+            name,
+            format!("x must have at least two axes, not shape {:?}", x.shape()),
+        ));
     }
     let (r, c) = (x.shape()[x.rank() - 2], x.shape()[x.rank() - 1]);
     let row = view::reshape_to(&create::iota(r, DType::I64)?, &[r, 1])?;
     let limit = math::add(&row, &Tensor::full(&[], k as f64, DType::I64)?)?;
     let column = create::iota(c, DType::I64)?;
-    let kept = if lower { logic::less_equal(&column, &limit)? } else { logic::greater_equal(&column, &limit)? };
+    let kept = if lower {
+        logic::less_equal(&column, &limit)?
+    } else {
+        logic::greater_equal(&column, &limit)?
+    };
     logic::where_(&kept, x, &Tensor::full(&[], 0.0, x.dtype())?)
 }
 

@@ -45,7 +45,11 @@ impl Op for Gather {
     }
     fn infer(&self, x: &[Aval]) -> Result<Avals> {
         let mut shape = x[0].shape.clone();
-        shape[self.0.axis] = if self.0.along { x[1].shape[self.0.axis] } else { x[1].size() };
+        shape[self.0.axis] = if self.0.along {
+            x[1].shape[self.0.axis]
+        } else {
+            x[1].size()
+        };
         crate::aval::checked_bytes("gather", &shape, x[0].dtype)?;
         Ok(one(shape, x[0].dtype))
     }
@@ -92,7 +96,10 @@ fn integer_range(d: DType) -> (f64, f64) {
     match d {
         DType::Bool => (0.0, 1.0),
         d if d.is_unsigned() => (0.0, 2f64.powi(8 * d.size() as i32) - 1.0),
-        d => (-(2f64.powi(8 * d.size() as i32 - 1)), 2f64.powi(8 * d.size() as i32 - 1) - 1.0),
+        d => (
+            -(2f64.powi(8 * d.size() as i32 - 1)),
+            2f64.powi(8 * d.size() as i32 - 1) - 1.0,
+        ),
     }
 }
 
@@ -122,13 +129,21 @@ impl Op for Scatter {
             Combine::Max | Combine::Min => {
                 // Equal values share the gradient of their place.
                 let (u, y) = (cx.x(1), cx.y(0));
-                let hit = math::cast(&logic::equal(u, &bind1(Gather(self.0), &[&y, idx])?)?, u.dtype())?;
+                let hit = math::cast(
+                    &logic::equal(u, &bind1(Gather(self.0), &[&y, idx])?)?,
+                    u.dtype(),
+                )?;
                 let ties = bind1(Scatter(self.0, Combine::Add), &[idx, &hit])?;
                 let ties = bind1(Gather(self.0), &[&ties, idx])?;
                 let g = bind1(Gather(self.0), &[&g, idx])?;
                 math::divide_no_nan(&math::multiply(&g, &hit)?, &ties)?
             }
-            Combine::Mul => return Err(Error::unsupported("segment_prod", "this op has no gradient")),
+            Combine::Mul => {
+                return Err(Error::unsupported(
+                    "segment_prod",
+                    "this op has no gradient",
+                ));
+            }
         };
         Ok(smallvec![None, Some(back)])
     }
@@ -221,14 +236,25 @@ impl Op for ScatterSet {
 /// Indices as `i64`, refused if they are not integers or, when known, out of range for `n`.
 pub fn checked_indices(op: &'static str, idx: &Tensor, n: usize, axis: usize) -> Result<Tensor> {
     if !idx.dtype().is_int() {
-        return Err(Error::dtype(op, format!("indices must be integers, not {}", idx.dtype())));
+        return Err(Error::dtype(
+            op,
+            format!("indices must be integers, not {}", idx.dtype()),
+        ));
     }
     let idx = math::cast(idx, DType::I64)?;
     if !idx.is_traced() {
         let list = crate::bind::contiguous(&idx)?;
         let size = n as i64;
-        if let Some(bad) = list.view()?.slice::<i64>().iter().find(|&&i| i < -size || i >= size) {
-            return Err(Error::index(op, format!("index {bad} is out of range for axis {axis} of size {n}")));
+        if let Some(bad) = list
+            .view()?
+            .slice::<i64>()
+            .iter()
+            .find(|&&i| i < -size || i >= size)
+        {
+            return Err(Error::index(
+                op,
+                format!("index {bad} is out of range for axis {axis} of size {n}"),
+            ));
         }
     }
     Ok(idx)
@@ -236,18 +262,42 @@ pub fn checked_indices(op: &'static str, idx: &Tensor, n: usize, axis: usize) ->
 
 /// `x` read at the indices of a tensor of rank 1 (`i64`, in range) along an axis.
 pub fn gather_rows(x: &Tensor, idx: &Tensor, axis: usize) -> Result<Tensor> {
-    let places = Places { axis, n: x.shape()[axis], along: false };
+    let places = Places {
+        axis,
+        n: x.shape()[axis],
+        along: false,
+    };
     bind1(Gather(places), &[x, idx])
 }
 
 /// Rows `u` combined at the indices of a tensor of rank 1 into an array of `n` along the axis.
-pub fn scatter_rows(idx: &Tensor, u: &Tensor, axis: usize, n: usize, how: Combine) -> Result<Tensor> {
-    bind1(Scatter(Places { axis, n, along: false }, how), &[idx, u])
+pub fn scatter_rows(
+    idx: &Tensor,
+    u: &Tensor,
+    axis: usize,
+    n: usize,
+    how: Combine,
+) -> Result<Tensor> {
+    bind1(
+        Scatter(
+            Places {
+                axis,
+                n,
+                along: false,
+            },
+            how,
+        ),
+        &[idx, u],
+    )
 }
 
 /// `x` with the rows at these indices (rank 1, `i64`) replaced by those of `u`.
 pub fn set_rows(x: &Tensor, idx: &Tensor, u: &Tensor, axis: usize) -> Result<Tensor> {
-    let places = Places { axis, n: x.shape()[axis], along: false };
+    let places = Places {
+        axis,
+        n: x.shape()[axis],
+        along: false,
+    };
     bind1(ScatterSet(places), &[x, idx, u])
 }
 
@@ -341,7 +391,14 @@ op! {
 fn linear(op: &'static str, indices: &Tensor, shape: &[usize]) -> Result<Tensor> {
     let k = indices.shape().last().copied().unwrap_or(0);
     if indices.rank() == 0 || k > shape.len() || k == 0 {
-        return Err(Error::shape(op, format!("indices of shape {:?} must have between 1 and {} columns, for a tensor of shape {shape:?}", indices.shape(), shape.len())));
+        return Err(Error::shape(
+            op,
+            format!(
+                "indices of shape {:?} must have between 1 and {} columns, for a tensor of shape {shape:?}",
+                indices.shape(),
+                shape.len()
+            ),
+        ));
     }
     let last = indices.rank() - 1;
     let columns = (0..k).map(|c| view::drop_axes(&view::narrow(indices, last, c, 1)?, &[last]));
@@ -351,7 +408,12 @@ fn linear(op: &'static str, indices: &Tensor, shape: &[usize]) -> Result<Tensor>
 
 /// The row-major index that several (broadcasting) index tensors over adjacent axes of these sizes stand for.
 /// `first` is the number of the first of these axes, for messages.
-pub fn linear_index(op: &'static str, columns: &[Tensor], sizes: &[usize], first: usize) -> Result<Tensor> {
+pub fn linear_index(
+    op: &'static str,
+    columns: &[Tensor],
+    sizes: &[usize],
+    first: usize,
+) -> Result<Tensor> {
     let mut sum: Option<Tensor> = None;
     for (c, column) in columns.iter().enumerate() {
         let idx = checked_indices(op, column, sizes[c], first + c)?;
@@ -393,7 +455,14 @@ fn updates(op: &'static str, indices: &Tensor, u: &Tensor, shape: &[usize]) -> R
     let mut want: Shape = lead.into();
     want.extend_from_slice(&shape[k..]);
     if u.shape() != want.as_slice() {
-        return Err(Error::shape(op, format!("updates must have shape {want:?}, for indices of shape {:?} into {shape:?}, not {:?}", indices.shape(), u.shape())));
+        return Err(Error::shape(
+            op,
+            format!(
+                "updates must have shape {want:?}, for indices of shape {:?} into {shape:?}, not {:?}",
+                indices.shape(),
+                u.shape()
+            ),
+        ));
     }
     let mut flat = Shape::from_elem(lead.iter().product(), 1);
     flat.extend_from_slice(&shape[k..]);
@@ -465,13 +534,31 @@ op! {
 }
 
 /// Rows of `data` combined by segment number; numbers out of range are dropped.
-fn segment(op: &'static str, data: &Tensor, ids: &Tensor, n: Option<i64>, how: Combine) -> Result<Tensor> {
+fn segment(
+    op: &'static str,
+    data: &Tensor,
+    ids: &Tensor,
+    n: Option<i64>,
+    how: Combine,
+) -> Result<Tensor> {
     if ids.rank() != 1 || data.rank() == 0 || ids.size() != data.shape()[0] {
-        return Err(Error::shape(op, format!("segment_ids of shape {:?} must have one number for each row of data of shape {:?}", ids.shape(), data.shape())));
+        return Err(Error::shape(
+            op,
+            format!(
+                "segment_ids of shape {:?} must have one number for each row of data of shape {:?}",
+                ids.shape(),
+                data.shape()
+            ),
+        ));
     }
     let n = match n {
-        Some(n) => usize::try_from(n).map_err(|_| Error::argument(op, format!("num_segments={n} must be >= 0")))?,
-        None => ids.to_vec_i64()?.into_iter().max().map_or(0, |m| m.max(-1) + 1) as usize,
+        Some(n) => usize::try_from(n)
+            .map_err(|_| Error::argument(op, format!("num_segments={n} must be >= 0")))?,
+        None => ids
+            .to_vec_i64()?
+            .into_iter()
+            .max()
+            .map_or(0, |m| m.max(-1) + 1) as usize,
     };
     // A negative number would count from the end: it is sent out of range instead.
     let idx = math::cast(ids, DType::I64)?;

@@ -126,7 +126,7 @@ op! {
         let y = b.select(c, p, q);
         Ok(map::apply("where", b.finish(&[(y, OutKind::Full)]), &[condition, x1, x2], &[dtype])?.remove(0))
     }
-    samples { 
+    samples {
         let pick = |c: &Tensor, a: &Tensor, b: &Tensor| {
             let (c, a, b) = (nd(c), nd(a), nd(b));
             let chosen = zip(&c, &zip(&a, &b, |a, _| a), |c, a| if c != 0.0 { a } else { f64::NAN });
@@ -150,7 +150,10 @@ fn half(v: f64) -> f64 {
 
 /// Numbers rounded to halves, so that some are equal: for samples.
 fn halves(x: &Tensor) -> Result<Tensor> {
-    super::math::round(&super::math::multiply(x, &Tensor::weak(2.0, DType::F32)?)?, 0)
+    super::math::round(
+        &super::math::multiply(x, &Tensor::weak(2.0, DType::F32)?)?,
+        0,
+    )
 }
 
 /// Numbers without their fractions, for samples.
@@ -161,7 +164,9 @@ fn whole(x: &Tensor) -> Result<Tensor> {
 /// z = f(x1 != 0, x2 != 0) of type bool.
 fn logical(name: &'static str, op: BinOp, x1: &Tensor, x2: &Tensor) -> Result<Tensor> {
     let (x1, x2) = (super::classify::truth(x1)?, super::classify::truth(x2)?);
-    binary_as(name, &x1, &x2, DType::Bool, DType::Bool, |b, x, y| b.bin(op, x, y))
+    binary_as(name, &x1, &x2, DType::Bool, DType::Bool, |b, x, y| {
+        b.bin(op, x, y)
+    })
 }
 
 op! {

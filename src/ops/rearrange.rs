@@ -13,10 +13,21 @@ use crate::tensor::Tensor;
 /// The parts of `x` between cut points along an axis; points beyond the end give empty parts.
 fn split_at(x: &Tensor, points: &[i64], axis: usize) -> Result<Vec<Tensor>> {
     let n = x.shape()[axis];
-    let place = |p: i64| if p < 0 { (p + n as i64).max(0) as usize } else { (p as usize).min(n) };
+    let place = |p: i64| {
+        if p < 0 {
+            (p + n as i64).max(0) as usize
+        } else {
+            (p as usize).min(n)
+        }
+    };
     let mut starts = vec![0];
     starts.extend(points.iter().map(|&p| place(p)));
-    let ends = starts.iter().skip(1).copied().chain([n]).collect::<Vec<_>>();
+    let ends = starts
+        .iter()
+        .skip(1)
+        .copied()
+        .chain([n])
+        .collect::<Vec<_>>();
     starts
         .iter()
         .zip(ends)
@@ -153,11 +164,18 @@ op! {
 /// Elements shifted cyclically along one axis.
 fn roll_axis(x: &Tensor, shift: i64, axis: usize) -> Result<Tensor> {
     let n = x.shape()[axis];
-    let s = if n == 0 { 0 } else { shift.rem_euclid(n as i64) as usize };
+    let s = if n == 0 {
+        0
+    } else {
+        shift.rem_euclid(n as i64) as usize
+    };
     if s == 0 {
         return Ok(x.clone());
     }
-    let (head, tail) = (view::narrow(x, axis, 0, n - s)?, view::narrow(x, axis, n - s, s)?);
+    let (head, tail) = (
+        view::narrow(x, axis, 0, n - s)?,
+        view::narrow(x, axis, n - s, s)?,
+    );
     concat::concatenate(vec![tail, head], axis as i64)
 }
 

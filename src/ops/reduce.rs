@@ -195,7 +195,7 @@ op! {
     fn prod(x: &Tensor, axis: Axes = Axes::all(), keepdims: bool = false) -> Tensor {
         reduce_axes("prod", ReduceOp::Prod, &sum_operand(x)?, &axis, keepdims)
     }
-    samples { 
+    samples {
         let mut s = reductions(prod, |g| g.iter().product(), 0.5, 1.6, 2);
         let zeros = super::samples::tensor(&[0.0, 2.0, 3.0, 0.0, 0.0, 4.0], &[2, 3]);
         s.push(super::samples::known("zeros", vec![zeros], |x| prod(&x[0], Axes::from(1), false), &[2], &[0.0, 0.0]));

@@ -6,7 +6,7 @@ use super::reduce::{self, count, reduce};
 use super::samples::{at, from_index, grouped, values, whole};
 use super::{cumulative, logic, math, sort, view};
 use crate::args::Axes;
-use crate::aval::{normalize_axes};
+use crate::aval::normalize_axes;
 use crate::error::{Error, Result};
 use crate::expr::{BinOp, ReduceOp};
 use crate::op;
@@ -130,7 +130,11 @@ pub fn p_norm(x: &Tensor, axes: &[usize], p: f64) -> Result<Tensor> {
     }
     let zero = Tensor::weak(0.0, x.dtype())?;
     if p == 0.0 {
-        return reduce(ReduceOp::Sum, &math::cast(&logic::not_equal(x, &zero)?, x.dtype())?, axes);
+        return reduce(
+            ReduceOp::Sum,
+            &math::cast(&logic::not_equal(x, &zero)?, x.dtype())?,
+            axes,
+        );
     }
     if p == 1.0 {
         return reduce(ReduceOp::Sum, &size, axes);
@@ -142,7 +146,10 @@ pub fn p_norm(x: &Tensor, axes: &[usize], p: f64) -> Result<Tensor> {
         return Err(Error::argument("norm", "the order must be a number"));
     }
     let powers = math::power(&size, &Tensor::weak(p, x.dtype())?)?;
-    math::power(&reduce(ReduceOp::Sum, &powers, axes)?, &Tensor::weak(1.0 / p, x.dtype())?)
+    math::power(
+        &reduce(ReduceOp::Sum, &powers, axes)?,
+        &Tensor::weak(1.0 / p, x.dtype())?,
+    )
 }
 
 /// The threshold tau of sparsemax with the axis kept: (sum of the k largest - 1) / k, where k is the largest count with
@@ -163,4 +170,3 @@ pub fn simplex_threshold(x: &Tensor, axis: usize) -> Result<Tensor> {
     let total = reduce(ReduceOp::Sum, &math::multiply(&falling, &inside)?, &[axis])?;
     math::divide(&math::subtract(&total, &one)?, &k)
 }
-

@@ -68,7 +68,11 @@ pub fn from_index(shape: &[usize], mut f: impl FnMut(&[usize]) -> f64) -> Nd {
 pub fn at(a: &Nd, index: &[usize]) -> f64 {
     assert_eq!(a.0.len(), index.len());
     let strides = contiguous_strides(&a.0);
-    let e: usize = index.iter().zip(&strides).map(|(i, &s)| i * s as usize).sum();
+    let e: usize = index
+        .iter()
+        .zip(&strides)
+        .map(|(i, &s)| i * s as usize)
+        .sum();
     a.1[e]
 }
 
@@ -127,9 +131,7 @@ pub fn pairs(
             .reference(move |x| vec![zip(&nd(&x[0]), &nd(&x[1]), reference)])
             .order(order)
     };
-    let make = |sa: &[usize], sb: &[usize]| {
-        vec![values(sa, a.0, a.1, 5), values(sb, b.0, b.1, 6)]
-    };
+    let make = |sa: &[usize], sb: &[usize]| vec![values(sa, a.0, a.1, 5), values(sb, b.0, b.1, 6)];
     vec![
         of("equal shapes", make(&[4, 9], &[4, 9]), 2),
         of("broadcast", make(&[3, 1, 2], &[4, 1]), 2),
@@ -150,7 +152,10 @@ pub fn pairs_flat(
     a: (f64, f64),
     b: (f64, f64),
 ) -> Vec<Sample> {
-    pairs(f, reference, a, b).into_iter().map(|s| s.order(0)).collect()
+    pairs(f, reference, a, b)
+        .into_iter()
+        .map(|s| s.order(0))
+        .collect()
 }
 
 /// `f` over two arrays that broadcast.

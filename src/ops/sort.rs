@@ -28,7 +28,10 @@ impl Op for Order {
         let mut shape = x[0].shape.clone();
         let n = shape.pop().unwrap_or(1);
         if n > i32::MAX as usize {
-            return Err(Error::shape("argsort", format!("an axis of size {n} is longer than int32 can count")));
+            return Err(Error::shape(
+                "argsort",
+                format!("an axis of size {n} is longer than int32 can count"),
+            ));
         }
         shape.push(self.k);
         crate::aval::checked_bytes("argsort", &shape, DType::I32)?;
@@ -45,14 +48,26 @@ impl Op for Order {
 fn order(x: &Tensor, axis: usize, falling: bool) -> Result<Tensor> {
     let (a, last) = (Ints(vec![axis as i64]), Ints(vec![-1]));
     let rows = rearrange::moveaxis(x, a.clone(), last.clone())?;
-    let idx = bind1(Order { k: x.shape()[axis], falling }, &[&rows])?;
+    let idx = bind1(
+        Order {
+            k: x.shape()[axis],
+            falling,
+        },
+        &[&rows],
+    )?;
     rearrange::moveaxis(&idx, last, a)
 }
 
 /// A list of numbers in rising order with the index of each.
 fn sorted(x: &Nd, axis: usize, pick: fn(&(f64, usize)) -> f64) -> Nd {
     from_index(&x.0, |i| {
-        let mut list: Vec<(f64, usize)> = (0..x.0[axis]).map(|k| { let mut j = i.to_vec(); j[axis] = k; (at(x, &j), k) }).collect();
+        let mut list: Vec<(f64, usize)> = (0..x.0[axis])
+            .map(|k| {
+                let mut j = i.to_vec();
+                j[axis] = k;
+                (at(x, &j), k)
+            })
+            .collect();
         list.sort_by(|a, b| a.0.total_cmp(&b.0));
         pick(&list[i[axis]])
     })

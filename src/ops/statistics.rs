@@ -13,7 +13,11 @@ use crate::tensor::Tensor;
 
 /// Drops the axes of a result that keeps them, unless they are wanted.
 fn finish(y: Tensor, axes: &[usize], keepdims: bool) -> Result<Tensor> {
-    if keepdims { Ok(y) } else { view::drop_axes(&y, axes) }
+    if keepdims {
+        Ok(y)
+    } else {
+        view::drop_axes(&y, axes)
+    }
 }
 
 /// sum / max(n - ddof, 0).
@@ -124,16 +128,22 @@ fn nan_samples(
     (data[1], data[7]) = (f64::NAN, f64::NAN);
     let case = |label: &str, axes: &'static [usize]| {
         let axis: Vec<i64> = axes.iter().map(|&a| a as i64).collect();
-        Sample::new(label, vec![tensor(&data, &[3, 4])], move |x| Ok(vec![f(&x[0], Axes::from(axis.clone()), true)?]))
-            .reference(move |x| {
-                vec![grouped(&nd(&x[0]), axes, true, |g| {
-                    let numbers: Vec<f64> = g.iter().copied().filter(|v| !v.is_nan()).collect();
-                    reference(&numbers)
-                })]
-            })
-            .order(0)
+        Sample::new(label, vec![tensor(&data, &[3, 4])], move |x| {
+            Ok(vec![f(&x[0], Axes::from(axis.clone()), true)?])
+        })
+        .reference(move |x| {
+            vec![grouped(&nd(&x[0]), axes, true, |g| {
+                let numbers: Vec<f64> = g.iter().copied().filter(|v| !v.is_nan()).collect();
+                reference(&numbers)
+            })]
+        })
+        .order(0)
     };
-    vec![case("rows", &[1]), case("columns", &[0]), case("all", &[0, 1])]
+    vec![
+        case("rows", &[1]),
+        case("columns", &[0]),
+        case("all", &[0, 1]),
+    ]
 }
 
 op! {
@@ -185,15 +195,29 @@ op! {
 }
 
 /// An extremum that ignores NaN; NaN where there is nothing else.
-fn nan_extremum(name: &'static str, op: ReduceOp, x: &Tensor, axis: &Axes, keepdims: bool) -> Result<Tensor> {
+fn nan_extremum(
+    name: &'static str,
+    op: ReduceOp,
+    x: &Tensor,
+    axis: &Axes,
+    keepdims: bool,
+) -> Result<Tensor> {
     if !x.dtype().is_float() {
         return reduce::reduce_axes(name, op, x, axis, keepdims);
     }
     let axes = normalize_axes(name, axis.as_slice(), x.rank())?;
-    let fill = if op == ReduceOp::Max { f64::NEG_INFINITY } else { f64::INFINITY };
+    let fill = if op == ReduceOp::Max {
+        f64::NEG_INFINITY
+    } else {
+        f64::INFINITY
+    };
     let best = reduce(op, &without_nan(x, fill)?, &axes)?;
     let nothing = logic::equal(&numbers_in(x, &axes)?, &Tensor::weak(0.0, x.dtype())?)?;
-    finish(logic::where_(&nothing, &Tensor::weak(f64::NAN, x.dtype())?, &best)?, &axes, keepdims)
+    finish(
+        logic::where_(&nothing, &Tensor::weak(f64::NAN, x.dtype())?, &best)?,
+        &axes,
+        keepdims,
+    )
 }
 
 op! {
@@ -225,8 +249,18 @@ op! {
     samples { arg::samples(nanargmin, f64::lt) }
 }
 
-fn nan_arg(name: &'static str, x: &Tensor, axis: Option<i64>, keepdims: bool, largest: bool) -> Result<Tensor> {
-    let fill = if largest { f64::NEG_INFINITY } else { f64::INFINITY };
+fn nan_arg(
+    name: &'static str,
+    x: &Tensor,
+    axis: Option<i64>,
+    keepdims: bool,
+    largest: bool,
+) -> Result<Tensor> {
+    let fill = if largest {
+        f64::NEG_INFINITY
+    } else {
+        f64::INFINITY
+    };
     let best = arg::arg_extremum(name, &without_nan(x, fill)?, axis, keepdims, largest)?;
     let axes = axis.map_or(Axes::all(), Axes::from);
     let nothing = reduce::all(&classify::isnan(x)?, axes, keepdims)?;
@@ -234,7 +268,13 @@ fn nan_arg(name: &'static str, x: &Tensor, axis: Option<i64>, keepdims: bool, la
 }
 
 /// The quantiles of rows `[.., n]` sorted in rising order, of which the first `size` count: shape `[q.., rows..]`.
-fn of_sorted(op: &'static str, sorted: &Tensor, size: &Tensor, q: &Tensor, method: &str) -> Result<Tensor> {
+fn of_sorted(
+    op: &'static str,
+    sorted: &Tensor,
+    size: &Tensor,
+    q: &Tensor,
+    method: &str,
+) -> Result<Tensor> {
     let axis = sorted.rank() - 1;
     // Positions q (size - 1), with q along new leading axes.
     let mut q_shape: Shape = q.shape().into();
@@ -252,43 +292,86 @@ fn of_sorted(op: &'static str, sorted: &Tensor, size: &Tensor, q: &Tensor, metho
         let mut full: Shape = q_shape[..q_shape.len() - axis].into();
         full.extend_from_slice(&rows);
         let at = view::reshape_to(&view::broadcast_to_shape(at, &full)?, &flat)?;
-        let at = super::rearrange::moveaxis(&at, crate::args::Ints(vec![0]), crate::args::Ints(vec![-1]))?;
+        let at = super::rearrange::moveaxis(
+            &at,
+            crate::args::Ints(vec![0]),
+            crate::args::Ints(vec![-1]),
+        )?;
         let y = gather::take_along_axis(sorted, &math::cast(&at, DType::I64)?, Some(-1))?;
-        let y = super::rearrange::moveaxis(&y, crate::args::Ints(vec![-1]), crate::args::Ints(vec![0]))?;
+        let y = super::rearrange::moveaxis(
+            &y,
+            crate::args::Ints(vec![-1]),
+            crate::args::Ints(vec![0]),
+        )?;
         view::reshape_to(&y, &full)
     };
     match method {
         "lower" => pick(&low),
         "higher" => pick(&high),
         "nearest" => pick(&math::round(&place, 0)?),
-        "midpoint" => math::multiply(&math::add(&pick(&low)?, &pick(&high)?)?, &Tensor::weak(0.5, sorted.dtype())?),
+        "midpoint" => math::multiply(
+            &math::add(&pick(&low)?, &pick(&high)?)?,
+            &Tensor::weak(0.5, sorted.dtype())?,
+        ),
         "linear" => {
             let share = math::subtract(&place, &low)?;
             let (a, b) = (pick(&low)?, pick(&high)?);
-            math::add(&math::multiply(&a, &math::subtract(&one, &share)?)?, &math::multiply(&b, &share)?)
+            math::add(
+                &math::multiply(&a, &math::subtract(&one, &share)?)?,
+                &math::multiply(&b, &share)?,
+            )
         }
-        other => Err(Error::argument(op, format!("method={other:?} must be linear, lower, higher, nearest or midpoint"))),
+        other => Err(Error::argument(
+            op,
+            format!("method={other:?} must be linear, lower, higher, nearest or midpoint"),
+        )),
     }
 }
 
 /// Quantiles along axes, with or without the NaN among the elements.
-fn quantiles(op: &'static str, x: &Tensor, q: &Tensor, axis: &Axes, method: &str, keepdims: bool, skip_nan: bool) -> Result<Tensor> {
+fn quantiles(
+    op: &'static str,
+    x: &Tensor,
+    q: &Tensor,
+    axis: &Axes,
+    method: &str,
+    keepdims: bool,
+    skip_nan: bool,
+) -> Result<Tensor> {
     let x = &math::cast(x, x.dtype().to_float())?;
     let axes = normalize_axes(op, axis.as_slice(), x.rank())?;
     if count(x, &axes) == 0 {
-        return Err(Error::argument(op, format!("the quantile of no elements (shape {:?}) is not defined", x.shape())));
+        return Err(Error::argument(
+            op,
+            format!(
+                "the quantile of no elements (shape {:?}) is not defined",
+                x.shape()
+            ),
+        ));
     }
     let rows = in_rows(x, &axes)?;
     let last = rows.rank() - 1;
-    let present = reduce(ReduceOp::Sum, &math::cast(&logic::logical_not(&classify::isnan(&rows)?)?, x.dtype())?, &[last])?;
+    let present = reduce(
+        ReduceOp::Sum,
+        &math::cast(&logic::logical_not(&classify::isnan(&rows)?)?, x.dtype())?,
+        &[last],
+    )?;
     let present = view::drop_axes(&present, &[last])?;
     let n = Tensor::full(present.shape(), rows.shape()[last] as f64, x.dtype())?;
     let sorted = sort::sort(&rows, -1)?;
-    let size = if skip_nan { at_least_one(&present)? } else { n.clone() };
+    let size = if skip_nan {
+        at_least_one(&present)?
+    } else {
+        n.clone()
+    };
     let y = of_sorted(op, &sorted, &size, q, method)?;
     // A NaN anywhere makes the quantile NaN, unless NaN are skipped; then only if there is nothing else.
     let zero = Tensor::weak(0.0, x.dtype())?;
-    let invalid = if skip_nan { logic::equal(&present, &zero)? } else { logic::less(&present, &n)? };
+    let invalid = if skip_nan {
+        logic::equal(&present, &zero)?
+    } else {
+        logic::less(&present, &n)?
+    };
     let y = logic::where_(&invalid, &Tensor::weak(f64::NAN, x.dtype())?, &y)?;
     if !keepdims {
         return Ok(y);

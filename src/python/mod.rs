@@ -4,6 +4,7 @@
 
 mod convert;
 pub mod edge;
+mod files;
 mod graph;
 mod tensor;
 
@@ -28,6 +29,7 @@ fn _rustdl(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(live_bytes, m)?)?;
     m.add_function(wrap_pyfunction!(isa, m)?)?;
     tensor::register(m)?;
+    files::register(m)?;
     graph::register(m)
 }
 
