@@ -66,7 +66,8 @@ class ProgbarLogger(Callback):
 
     def _reset(self) -> None:
         self.seen = 0
-        self.progbar = None
+        # Made at the start, since its clock starts then.
+        self.progbar = Progbar(target=self.target, verbose=self.verbose, unit_name="step")
 
     def _bar(self) -> Progbar:
         if self.progbar is None:

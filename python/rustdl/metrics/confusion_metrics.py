@@ -19,9 +19,7 @@ class _ConfusionCount(Metric):
         super().__init__(name=name, dtype=dtype)
         self.init_thresholds = thresholds
         self.thresholds = metrics_utils.parse_init_thresholds(thresholds)
-        self.accumulator = self.add_variable(
-            shape=(len(self.thresholds),), initializer="zeros", name="accumulator"
-        )
+        self.accumulator = self.add_variable(shape=(len(self.thresholds),), initializer="zeros", name="accumulator")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         metrics_utils.update_confusion_matrix_variables(

@@ -82,6 +82,8 @@ class Feed:
 
     def next_batches(self, count: int) -> list[Any]:
         """At most `count` further batches; with `steps_per_epoch` data of a known length start again at their end."""
+        if isinstance(self.adapter, ArrayDataAdapter):
+            return self._next_of_arrays(self.adapter, count)
         taken = self._first[:count]
         self._first = self._first[count:]
         if self._iterator is not None:
@@ -91,6 +93,19 @@ class Feed:
             self.restart()
             if self._iterator is not None:
                 taken += _take(self._iterator, count - len(taken))
+        return taken
+
+    def _next_of_arrays(self, adapter: ArrayDataAdapter, count: int) -> list[Any]:
+        taken: list[Any] = []
+        while len(taken) < count:
+            if self.position >= adapter.num_batches:
+                if self.steps_per_epoch is None:
+                    break
+                self.restart()
+            start = self.position * adapter.batch_size
+            rows = adapter.take(self.order, start, min(start + adapter.batch_size, adapter.rows))
+            taken.append(adapter.pack(rows))
+            self.position += 1
         return taken
 
 

@@ -34,7 +34,7 @@ def predict_batches(model: Any, feed: Feed, callbacks: Any) -> Any:
     feed.start_epoch()
     while (total is None or done < total) and not model.__dict__.get("stop_predicting"):
         count = feed.steps_per_execution if total is None else min(feed.steps_per_execution, total - done)
-        batches = _next(feed, count)
+        batches = feed.next_batches(count)
         if not batches:
             break
         if every_batch:
@@ -53,22 +53,6 @@ def predict_batches(model: Any, feed: Feed, callbacks: Any) -> Any:
         elif bar is not None:
             bar.on_predict_batch_end(done - 1)
     return gathered.result()
-
-
-def _next(feed: Feed, count: int) -> list[Any]:
-    adapter = feed.adapter
-    if not isinstance(adapter, ArrayDataAdapter):
-        return feed.next_batches(count)
-    batches = []
-    for _ in range(count):
-        if feed.position >= adapter.num_batches:
-            if feed.steps_per_epoch is None:
-                break
-            feed.restart()
-        start = feed.position * adapter.batch_size
-        batches.append(adapter.pack(adapter.take(None, start, min(start + adapter.batch_size, adapter.rows))))
-        feed.position += 1
-    return batches
 
 
 class Gathered:
