@@ -23,6 +23,8 @@ def _register(module: str, names: str) -> None:
         _PYTHON[name] = module
 
 
+_register("crossentropy", "binary_crossentropy categorical_crossentropy sparse_categorical_crossentropy")
+
 _register(
     "core",
     "convert_to_tensor convert_to_numpy cast dtype shape is_tensor custom_gradient stop_gradient cond fori_loop "
