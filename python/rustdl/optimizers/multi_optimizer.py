@@ -87,14 +87,13 @@ class OptimizerMap(MutableMapping[str, Any]):
         return cls(default, chosen)
 
 
-def _check_inner(optimizer: Any, what: str) -> None:
+def _check_inner(optimizer: Any, what: str, place: str = "in an OptimizerMap") -> None:
     """Only plain optimizers may be inside a `MultiOptimizer`."""
     if not isinstance(optimizer, Optimizer):
         raise ValueError(f"{what} must be a Keras Optimizer instance. Received: {optimizer}")
-    if isinstance(optimizer, LossScaleOptimizer):
-        raise ValueError(f"{what} cannot be LossScaleOptimizer.")
-    if isinstance(optimizer, MultiOptimizer):
-        raise ValueError(f"{what} cannot be MultiOptimizer.")
+    for kind in (LossScaleOptimizer, MultiOptimizer):
+        if isinstance(optimizer, kind):
+            raise ValueError(f"{what} cannot be {kind.__name__}. {kind.__name__} cannot be used {place}.")
 
 
 class MultiOptimizer(Optimizer):
@@ -131,7 +130,7 @@ class MultiOptimizer(Optimizer):
         self._var_to_optimizer_idx: dict[int, int] = {}
         for variable in var_list:
             optimizer = self._optimizer_map(variable)
-            _check_inner(optimizer, f"Optimizer for variable {variable.path}")
+            _check_inner(optimizer, f"Optimizer for variable {variable.path}", "inside an MultiOptimizer")
             self._var_to_optimizer_idx[self._var_key(variable)] = self._add_inner(optimizer)
         for optimizer, own in zip(self._inner_optimizers, self._split(var_list), strict=True):
             if own:

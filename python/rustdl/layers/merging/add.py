@@ -23,7 +23,10 @@ class Add(Merge):
     """
 
     def _merge_function(self, inputs: Any) -> Any:
-        return self._accumulate(ops.add, inputs)
+        output = inputs[0]
+        for x in inputs[1:]:
+            output = ops.add(output, x)
+        return output
 
 
 def add(inputs: Any, **kwargs: Any) -> Any:

@@ -40,7 +40,7 @@ class Cropping1D(Layer):
         def cropped(i: int, size: int) -> int:
             if sum(amounts[i]) >= size:
                 raise ValueError(
-                    "`cropping` parameter of `Cropping1D` layer must be smaller than the input. Received: "
+                    "`cropping` parameter of `Cropping1D` layer must be smaller than the input size. Received: "
                     f"input_shape={tuple(input_shape)}, cropping={self.cropping}"
                 )
             return size - sum(amounts[i])

@@ -43,7 +43,8 @@ class Cropping2D(Layer):
         def cropped(i: int, size: int) -> int:
             if sum(amounts[i]) >= size:
                 raise ValueError(
-                    "`cropping` parameter of `Cropping2D` layer must be smaller than the input. Received: "
+                    "Values in `cropping` argument should be smaller than the corresponding spatial dimension of the "
+                    "input. Received: "
                     f"input_shape={tuple(input_shape)}, cropping={self.cropping}"
                 )
             return size - sum(amounts[i])

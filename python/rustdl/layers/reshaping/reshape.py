@@ -28,6 +28,12 @@ class Reshape(Layer):
     def __init__(self, target_shape: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         target_shape = tuple(target_shape)
+        wrong = [n for n in target_shape if n is not None and (not isinstance(n, int) or n < -1)]
+        if wrong:
+            raise ValueError(
+                "The `target_shape` argument must hold integers >= 0, and at most one -1. Received: "
+                f"target_shape={target_shape}"
+            )
         if target_shape.count(-1) > 1:
             raise ValueError(
                 "The `target_shape` argument must not contain more than one `-1` value. Received: "
