@@ -110,12 +110,14 @@ def _squeezed(shape: tuple[Any, ...], spec: InputSpec) -> tuple[tuple[Any, ...],
 
 def _check_one(x: Any, spec: InputSpec, layer_name: str, index: int = 0) -> None:
     shape = tuple(x.shape)
-    where = f'Input with name "{spec.name}" of layer "{layer_name}"' if spec.name else f'Input {index} of layer "{layer_name}"'
+    where = (
+        f'Input with name "{spec.name}" of layer "{layer_name}"'
+        if spec.name
+        else f'Input {index} of layer "{layer_name}"'
+    )
     where += " is incompatible with the layer: "
     if spec.ndim is not None and not spec.allow_last_axis_squeeze and len(shape) != spec.ndim:
-        raise ValueError(
-            f"{where}expected ndim={spec.ndim}, found ndim={len(shape)}. Full shape received: {shape}"
-        )
+        raise ValueError(f"{where}expected ndim={spec.ndim}, found ndim={len(shape)}. Full shape received: {shape}")
     if spec.max_ndim is not None and len(shape) > spec.max_ndim:
         raise ValueError(f"{where}expected max_ndim={spec.max_ndim}, found ndim={len(shape)}")
     if spec.min_ndim is not None and len(shape) < spec.min_ndim:
@@ -154,7 +156,9 @@ def assert_input_compatibility(input_spec: Any, inputs: Any, layer_name: str) ->
         values = []
         for spec in specs:
             if spec.name not in inputs and not spec.optional:
-                raise ValueError(f'Missing data for input "{spec.name}". You passed a data dictionary with keys {list(inputs)}. Expected the following keys: {[s.name for s in specs]}')
+                raise ValueError(
+                    f'Missing data for input "{spec.name}". You passed a data dictionary with keys {list(inputs)}. Expected the following keys: {[s.name for s in specs]}'
+                )
             values.append(inputs.get(spec.name))
     else:
         values = tree.flatten(inputs)
@@ -167,5 +171,7 @@ def assert_input_compatibility(input_spec: Any, inputs: Any, layer_name: str) ->
         if spec is None or (x is None and spec.optional):
             continue
         if not hasattr(x, "shape"):
-            raise ValueError(f"Inputs to a layer should be tensors. Got '{x}' (of type {type(x)}) as input for layer '{layer_name}'.")
+            raise ValueError(
+                f"Inputs to a layer should be tensors. Got '{x}' (of type {type(x)}) as input for layer '{layer_name}'."
+            )
         _check_one(x, spec, layer_name, index)

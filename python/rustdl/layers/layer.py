@@ -182,6 +182,12 @@ class Layer(LayerState, Operation):
         self._check_super_called()
         self.built = True
 
+    def _build_at_init(self) -> None:
+        """Marks a layer without weights as built, unless a subclass has a `build` of its own."""
+        if is_default(self.build):
+            self.built = True
+            self._post_build()
+
     def _post_build(self) -> None:
         """Called after `build`; for subclasses."""
 
@@ -315,9 +321,7 @@ class Layer(LayerState, Operation):
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """The computation. Subclasses define it."""
         self._check_super_called()
-        raise NotImplementedError(
-            f"Layer {type(self).__name__} does not have a `call()` method implemented."
-        )
+        raise NotImplementedError(f"Layer {type(self).__name__} does not have a `call()` method implemented.")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self._check_super_called()
@@ -572,7 +576,9 @@ class Layer(LayerState, Operation):
         """
         for x in tree.flatten(loss):
             if not isinstance(x, (Tensor, KerasTensor, Variable, float, int, np.ndarray, np.generic)):
-                raise ValueError(f"`add_loss()` can only be called from inside `build()` or `call()`, on a tensor input. Received invalid value: {x}")
+                raise ValueError(
+                    f"`add_loss()` can only be called from inside `build()` or `call()`, on a tensor input. Received invalid value: {x}"
+                )
             if hasattr(x, "shape") and len(x.shape) > 0:
                 raise ValueError(
                     "`add_loss()` can only be called with scalar (rank-0) tensors. Received a tensor of shape "

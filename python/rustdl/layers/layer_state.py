@@ -112,9 +112,7 @@ class LayerState:
         return variable
 
     def _track_variable(self, variable: Any) -> None:
-        self._tracker.add_to_store(
-            "trainable_variables" if variable.trainable else "non_trainable_variables", variable
-        )
+        self._tracker.add_to_store("trainable_variables" if variable.trainable else "non_trainable_variables", variable)
 
     def _untrack_variable(self, variable: Any) -> None:
         locked = self._tracker.locked

@@ -61,7 +61,9 @@ class InputLayer(Layer):
             if shape is not None and tuple(input_tensor.shape[1:]) != standardize_shape(shape):
                 raise ValueError(f"`shape`={shape} does not fit `input_tensor` of shape {input_tensor.shape}")
             if batch_shape is not None and tuple(input_tensor.shape) != standardize_shape(batch_shape):
-                raise ValueError(f"`batch_shape`={batch_shape} does not fit `input_tensor` of shape {input_tensor.shape}")
+                raise ValueError(
+                    f"`batch_shape`={batch_shape} does not fit `input_tensor` of shape {input_tensor.shape}"
+                )
             if dtype is not None and backend.standardize_dtype(dtype) != input_tensor.dtype:
                 raise ValueError(
                     "`input_tensor.dtype` differs from `dtype`. "

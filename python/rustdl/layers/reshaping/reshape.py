@@ -28,15 +28,14 @@ class Reshape(Layer):
     def __init__(self, target_shape: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         target_shape = tuple(target_shape)
-        wrong = [n for n in target_shape if n is not None and (not isinstance(n, int) or n < -1)]
-        if wrong:
+        if any(not isinstance(n, int) or n < -1 for n in target_shape):
             raise ValueError(
-                "The `target_shape` argument must hold integers >= 0, and at most one -1. Received: "
-                f"target_shape={target_shape}"
+                "Every entry of the `target_shape` argument must be a non-negative integer, or -1 for the one that is "
+                f"worked out. Received: target_shape={target_shape}"
             )
         if target_shape.count(-1) > 1:
             raise ValueError(
-                "The `target_shape` argument must not contain more than one `-1` value. Received: "
+                "There must be at most one unknown dimension (-1) in the `target_shape` argument. Received: "
                 f"target_shape={target_shape}"
             )
         self.target_shape = target_shape
