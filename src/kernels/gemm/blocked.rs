@@ -56,6 +56,26 @@ impl<T: Float> Product<'_, T> {
         p
     }
 
+    /// The `k` terms from `p`.
+    pub fn terms(&self, p: usize, k: usize) -> Self {
+        let mut part = *self;
+        part.k = k;
+        part.a = part.a.wrapping_offset(p as isize * part.a_cs);
+        part.b = part.b.wrapping_offset(p as isize * part.b_rs);
+        part
+    }
+
+    /// The product as a row (`n = 1`): `C^T = B^T A^T`, which needs the elements of C side by side.
+    pub fn transposed(&self) -> Self {
+        let mut t = *self;
+        (t.m, t.n) = (self.n, self.m);
+        (t.a, t.a_rs, t.a_cs) = (self.b, self.b_cs, self.b_rs);
+        (t.b, t.b_rs, t.b_cs) = (self.a, self.a_cs, self.a_rs);
+        t.c_rs = 0;
+        t.epilogue = Epilogue::NONE;
+        t
+    }
+
     /// Multiplications and additions.
     pub fn flops(&self) -> usize {
         (2 * self.m).saturating_mul(self.n).saturating_mul(self.k)

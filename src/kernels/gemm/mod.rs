@@ -6,6 +6,8 @@
 //! - `micro`: tiles of C in registers;
 //! - `pack`: operands copied into the order of the tiles;
 //! - `blocked`: cache blocks and threads, the general path;
+//! - `dot`: few rows or columns, along contiguous k;
+//! - `split`: small C, long k;
 //! - `epilogue`: what is done to finished sums;
 //! - `packed`: B packed once and used often.
 //!
@@ -13,10 +15,12 @@
 //! threads: paths and cuts of k are chosen by shape and strides alone.
 
 mod blocked;
+mod dot;
 mod epilogue;
 mod micro;
 mod pack;
 mod packed;
+mod split;
 #[cfg(test)]
 mod tests;
 
@@ -225,9 +229,22 @@ unsafe fn batched<T: Float>(spec: &Gemm, mut first: Product<'_, T>) {
     }
 }
 
-/// One product, by the path that suits its shape.
+/// One product, by the path that suits its shape and strides.
 unsafe fn single<T: Float>(p: &Product<'_, T>) {
-    blocked::parallel(p)
+    let column = p.n == 1 && p.m > 1 && p.packed.is_none();
+    if p.k == 0 {
+        without_terms(p)
+    } else if dot::suits(p) {
+        dot::parallel(p)
+    } else if column && p.a_rs == 1 && p.c_rs == 1 {
+        blocked::parallel(&p.transposed());
+        p.finish();
+    } else {
+        match split::parts(p) {
+            1 => blocked::parallel(p),
+            parts => split::parallel(p, parts),
+        }
+    }
 }
 
 /// The product of matrices with `k = 0`: zeros, plus what is added.
