@@ -11,6 +11,8 @@ pub mod cumulative;
 pub mod diagonal;
 pub mod elementary;
 pub mod gather;
+#[cfg(test)]
+mod gradcheck;
 pub mod index;
 pub mod linalg;
 pub mod logic;
