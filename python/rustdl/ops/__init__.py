@@ -28,7 +28,7 @@ _register("crossentropy", "binary_crossentropy categorical_crossentropy sparse_c
 _register(
     "core",
     "convert_to_tensor convert_to_numpy cast dtype shape is_tensor custom_gradient stop_gradient cond fori_loop "
-    "while_loop scan map vectorized_map associative_scan switch unstack saturate_cast scatter scatter_update slice "
+    "while_loop scan map vectorized_map associative_scan switch saturate_cast slice "
     "slice_update",
 )
 

@@ -148,8 +148,7 @@ def flatten_with_path(structure: Any) -> list[tuple[tuple[Any, ...], Any]]:
         if kind is None:
             out.append((path, x))
             continue
-        names = x._fields if _is_namedtuple(x) else None
-        children = [((*path, names[key] if names else key), value) for key, value in kind.items(x)]
+        children = [((*path, key), value) for key, value in kind.items(x)]
         pending.extend(reversed(children))
     return out
 
@@ -333,11 +332,9 @@ def map_shape_structure(func: Callable[[Any], Any], structure: Any) -> Any:
     """
     if not callable(func):
         raise TypeError(f"map_shape_structure: `func` must be callable, got {func!r}")
-    if _is_shape(structure):
-        return func(tuple(structure))
-    kind = _kind(structure)
+    kind = None if _is_shape(structure) else _kind(structure)
     if kind is None:
-        raise ValueError(f"map_shape_structure: {structure!r} is neither a shape nor a structure of shapes")
+        return func(structure)
     return kind.build(structure, [map_shape_structure(func, value) for _, value in kind.items(structure)])
 
 

@@ -188,9 +188,9 @@ class TrackedList(list[Any]):
         return (self, None)
 
     @classmethod
-    def tree_unflatten(cls, metadata: Any, children: Iterable[Any]) -> list[Any]:
-        """A list of the children."""
-        return list(children)
+    def tree_unflatten(cls, metadata: Any, children: Iterable[Any]) -> TrackedList:
+        """A list of the children, tracking nothing."""
+        return cls(children)
 
     def __reduce__(self) -> Any:
         return (list, (list(self),))
@@ -245,9 +245,9 @@ class TrackedDict(dict[Any, Any]):
         return [self[key] for key in keys], keys
 
     @classmethod
-    def tree_unflatten(cls, keys: Any, values: Iterable[Any]) -> dict[Any, Any]:
-        """A dictionary of keys and values."""
-        return dict(zip(keys, values, strict=True))
+    def tree_unflatten(cls, keys: Any, values: Iterable[Any]) -> TrackedDict:
+        """A dictionary of keys and values, tracking nothing."""
+        return cls(zip(keys, values, strict=True))
 
     def __reduce__(self) -> Any:
         return (dict, (dict(self),))
@@ -298,9 +298,9 @@ class TrackedSet(set[Any]):
         return (list(self), None)
 
     @classmethod
-    def tree_unflatten(cls, metadata: Any, children: Iterable[Any]) -> set[Any]:
-        """A set of the children."""
-        return set(children)
+    def tree_unflatten(cls, metadata: Any, children: Iterable[Any]) -> TrackedSet:
+        """A set of the children, tracking nothing."""
+        return cls(children)
 
     def __reduce__(self) -> Any:
         return (set, (set(self),))

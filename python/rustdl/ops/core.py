@@ -1,0 +1,611 @@
+"""Conversions, control flow and slices: the functions of `keras.ops` that are not about numbers.
+
+Control flow on values that are known runs as Python does. Inside a trace, where values are not known, both branches
+of a conditional are computed and selected from, and loops need a number of iterations that is known.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from rustdl import _rustdl, backend, tree
+from rustdl._rustdl import Tensor
+from rustdl.backend.dtypes import is_float_dtype, standardize_dtype
+from rustdl.backend.keras_tensor import KerasTensor
+from rustdl.backend.stateless_scope import StatelessScope
+from rustdl.ops._symbolic import symbolic
+
+convert_to_numpy = backend.convert_to_numpy
+is_tensor = backend.is_tensor
+
+
+def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None, ragged: bool | None = None) -> Any:
+    """A tensor from a number, nested list, numpy array, variable or tensor.
+
+    Args:
+        x: The value.
+        dtype: Dtype of the result; by default that of `x`.
+        sparse: Only `None` or `False`.
+        ragged: Only `None` or `False`.
+
+    Example:
+        >>> convert_to_tensor([1, 2]).shape
+        (2,)
+    """
+    return backend.convert_to_tensor(x, dtype=dtype, sparse=sparse, ragged=ragged)
+
+
+def _cast(x: Any, dtype: Any) -> Any:
+    """The tensor with another dtype.
+
+    Args:
+        x: The tensor.
+        dtype: The dtype.
+
+    Example:
+        >>> cast([1, 2], "float32").dtype
+        'float32'
+    """
+    return backend.cast(x, dtype)
+
+
+cast: Any = symbolic(_cast, "cast")
+
+
+def dtype(x: Any) -> str:
+    """The name of the dtype of a tensor."""
+    found = getattr(x, "dtype", None)
+    return standardize_dtype(found) if found is not None else str(backend.convert_to_tensor(x).dtype)
+
+
+def shape(x: Any) -> tuple[int | None, ...]:
+    """The shape of a tensor; `None` where a symbolic tensor's size is not known.
+
+    Example:
+        >>> import numpy as np
+        >>> shape(np.zeros((2, 3)))
+        (2, 3)
+    """
+    return backend.shape(x)
+
+
+_LIMITS = {"bool": (0, 1)}
+
+
+def _saturate_cast(x: Any, dtype: Any) -> Any:
+    """The tensor with another dtype, values that it cannot hold replaced by the nearest that it can.
+
+    Args:
+        x: The tensor.
+        dtype: The dtype.
+    """
+    x = backend.convert_to_tensor(x)
+    name = standardize_dtype(dtype)
+    if name == x.dtype or is_float_dtype(name) and is_float_dtype(x.dtype):
+        if is_float_dtype(name) and name in ("float16",) and x.dtype != "float16":
+            return backend.cast(_clip(x, -65504.0, 65504.0), name)
+        return backend.cast(x, name)
+    if is_float_dtype(name) or x.dtype == "bool":
+        return backend.cast(x, name)
+    low, high = (0, 1) if name == "bool" else (int(np.iinfo(name).min), int(np.iinfo(name).max))
+    if not is_float_dtype(x.dtype):
+        info = np.iinfo(x.dtype)
+        low, high = max(low, int(info.min)), min(high, int(info.max))
+        return backend.cast(_clip(x, low, high), name)
+    # The largest integer of the dtype may not be a float: the nearest one below is.
+    top = np.asarray(high, dtype="float64" if x.dtype == "float64" else "float32")
+    if int(top) > high:
+        top = np.nextafter(top, top.dtype.type(0))
+    return backend.cast(_clip(x, float(low), float(top)), name)
+
+
+def _clip(x: Any, low: Any, high: Any) -> Any:
+    from rustdl import ops
+
+    return ops.clip(x, low, high)
+
+
+saturate_cast: Any = symbolic(_saturate_cast, "saturate_cast")
+
+
+def _stop_gradient(variable: Any) -> Any:
+    """The same values, seen by gradients as constants.
+
+    Args:
+        variable: A tensor or variable.
+    """
+    return _rustdl.ops.stop_gradient(backend.convert_to_tensor(variable))
+
+
+stop_gradient: Any = symbolic(_stop_gradient, "stop_gradient")
+
+
+def custom_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
+    """A function with a gradient of its own.
+
+    Args:
+        f: Returns a pair: the value, and a function `grad(*args, upstream=None)` from the gradient by the value
+            (`upstream`) to that by each argument.
+
+    Returns:
+        A function that returns the value.
+
+    Raises:
+        NotImplementedError: Where the call is being differentiated and the engine cannot call back.
+    """
+
+    @functools.wraps(f)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        arguments = [backend.convert_to_tensor(x) if not isinstance(x, KerasTensor) else x for x in args]
+        if any(isinstance(x, KerasTensor) for x in arguments):
+            return f(*arguments, **kwargs)[0]
+        custom_vjp = getattr(_rustdl, "custom_vjp", None)
+        if custom_vjp is None:
+            if any(x.is_recorded for x in arguments):
+                raise NotImplementedError("custom_gradient: this build of the engine cannot call back for gradients")
+            return f(*arguments, **kwargs)[0]
+        constants = [_rustdl.detach(x) if not x.is_traced else x for x in arguments]
+        value, gradient = f(*constants, **kwargs)
+
+        def vjp(upstream: Any) -> list[Any]:
+            found = gradient(upstream=upstream)
+            return list(found) if isinstance(found, (list, tuple)) else [found]
+
+        return custom_vjp(arguments, value, vjp)
+
+    return call
+
+
+class _BranchScope(StatelessScope):
+    """One branch of a conditional inside a trace: its assignments are kept apart."""
+
+    defers_initialization = False
+
+    def __init__(self) -> None:
+        super().__init__(initialize_variables=False)
+        self.writes: dict[int, tuple[Any, Any]] = {}
+
+    def __enter__(self) -> _BranchScope:
+        super().__enter__()
+        if self.parent is not None:
+            self.collect_losses, self.losses = self.parent.collect_losses, self.parent.losses
+        return self
+
+    def add_update(self, update: tuple[Any, Any]) -> None:
+        variable, value = update
+        self.state_mapping[id(variable)] = value
+        self.writes[id(variable)] = (variable, value)
+
+
+def _is_known(x: Any) -> bool:
+    return not (isinstance(x, Tensor) and x.is_traced)
+
+
+def _select(branches: list[Callable[[], Any]], choose: Callable[[list[Any]], Any]) -> Any:
+    """Runs all branches and chooses among their results and assignments."""
+    results, writes = [], []
+    for branch in branches:
+        with _BranchScope() as scope:
+            results.append(branch())
+        writes.append(scope.writes)
+    changed = {key: variable for branch in writes for key, (variable, _) in branch.items()}
+    for key, variable in changed.items():
+        before = variable._uncast()
+        variable.assign(choose([branch[key][1] if key in branch else before for branch in writes]))
+    if all(not tree.is_nested(r) and r is None for r in results):
+        return None
+    for other in results[1:]:
+        tree.assert_same_structure(results[0], other)
+    return tree.map_structure(lambda *leaves: choose(list(leaves)), *results)
+
+
+def _choose_where(pred: Any, leaves: list[Any]) -> Any:
+    from rustdl import ops
+
+    if all(x is None for x in leaves):
+        return None
+    return ops.where(pred, leaves[0], leaves[1])
+
+
+def _cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
+    """`true_fn()` if `pred` else `false_fn()`.
+
+    Args:
+        pred: A boolean scalar.
+        true_fn: Called where it is true.
+        false_fn: Called where it is false; its result has the same structure, shapes and dtypes.
+    """
+    if isinstance(pred, backend.Variable):
+        pred = pred.value
+    if _is_known(pred):
+        return true_fn() if bool(pred) else false_fn()
+    pred = backend.cast(pred, "bool")
+    return _select([true_fn, false_fn], lambda leaves: _choose_where(pred, leaves))
+
+
+_symbolic_cond: Any = symbolic(_cond, "cond")
+
+
+def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
+    """`true_fn()` if `pred` else `false_fn()`.
+
+    Args:
+        pred: A boolean scalar.
+        true_fn: Called where it is true.
+        false_fn: Called where it is false; its result has the same structure, shapes and dtypes.
+
+    Example:
+        >>> cond(True, lambda: 1, lambda: 2)
+        1
+    """
+    return _symbolic_cond(pred, true_fn, false_fn)
+
+
+def _switch(index: Any, branches: Any, *operands: Any) -> Any:
+    branches = list(branches)
+    if isinstance(index, backend.Variable):
+        index = index.value
+    if _is_known(index):
+        return branches[min(max(int(index), 0), len(branches) - 1)](*operands)
+
+    def choose(leaves: list[Any]) -> Any:
+        from rustdl import ops
+
+        chosen = leaves[-1]
+        for i in range(len(leaves) - 2, -1, -1):
+            chosen = ops.where(index <= i, leaves[i], chosen)
+        return chosen
+
+    return _select([functools.partial(branch, *operands) for branch in branches], choose)
+
+
+_symbolic_switch: Any = symbolic(_switch, "switch")
+
+
+def switch(index: Any, branches: Any, *operands: Any) -> Any:
+    """`branches[index](*operands)`, the index clamped to the branches there are.
+
+    Args:
+        index: An integer scalar.
+        branches: Functions of the operands with results of the same structure.
+        *operands: Their arguments.
+
+    Example:
+        >>> switch(1, [lambda x: x, lambda x: -x], 3)
+        -3
+    """
+    return _symbolic_switch(index, branches, *operands)
+
+
+def _while_loop(cond: Any, body: Any, loop_vars: Any, maximum_iterations: int | None = None) -> Any:
+    is_single = not tree.is_nested(loop_vars)
+    values = (loop_vars,) if is_single else loop_vars
+    values = tree.map_structure(backend.convert_to_tensor, values)
+    count = 0
+    while maximum_iterations is None or count < maximum_iterations:
+        proceed = cond(*values)
+        if not _is_known(proceed):
+            if maximum_iterations is None:
+                raise ValueError(
+                    "while_loop: inside a compiled step the condition depends on values that are not known; give "
+                    "`maximum_iterations`, or use run_eagerly=True"
+                )
+            break
+        if not bool(proceed):
+            break
+        values = _next_values(body, values)
+        count += 1
+    else:
+        return values[0] if is_single else values
+    if maximum_iterations is not None and not _is_known(cond(*values)):
+        values = _masked_loop(cond, body, values, maximum_iterations - count)
+    return values[0] if is_single else values
+
+
+def _next_values(body: Any, values: Any) -> Any:
+    found = body(*values)
+    if not isinstance(found, (list, tuple)):
+        found = (found,)
+    return type(values)(tree.map_structure(backend.convert_to_tensor, x) for x in found)
+
+
+def _masked_loop(cond: Any, body: Any, values: Any, iterations: int) -> Any:
+    from rustdl import ops
+
+    for _ in range(iterations):
+        proceed = cond(*values)
+        after = _next_values(body, values)
+        values = tree.map_structure(lambda a, b, p=proceed: ops.where(p, a, b), after, values)
+    return values
+
+
+_symbolic_while: Any = symbolic(_while_loop, "while_loop")
+
+
+def while_loop(cond: Any, body: Any, loop_vars: Any, maximum_iterations: int | None = None) -> Any:
+    """Repeats `loop_vars = body(*loop_vars)` while `cond(*loop_vars)` holds.
+
+    Args:
+        cond: Loop variables -> boolean scalar.
+        body: Loop variables -> loop variables of the same structure.
+        loop_vars: A tensor, list or tuple.
+        maximum_iterations: At most so many.
+
+    Returns:
+        The loop variables at the end.
+
+    Raises:
+        ValueError: Inside a trace, where the condition is not known, without `maximum_iterations`.
+    """
+    return _symbolic_while(cond, body, loop_vars, maximum_iterations=maximum_iterations)
+
+
+def _fori_loop(lower: Any, upper: Any, body_fun: Any, init_val: Any) -> Any:
+    value = init_val
+    for i in range(int(lower), int(upper)):
+        value = body_fun(i, value)
+    return value
+
+
+_symbolic_fori: Any = symbolic(_fori_loop, "fori_loop")
+
+
+def fori_loop(lower: Any, upper: Any, body_fun: Any, init_val: Any) -> Any:
+    """`val = body_fun(i, val)` for each `i` from `lower` to `upper - 1`.
+
+    Args:
+        lower: First index; its value must be known.
+        upper: One more than the last index; its value must be known.
+        body_fun: `(index, value)` -> value.
+        init_val: The value at the start.
+
+    Example:
+        >>> fori_loop(0, 4, lambda i, total: total + i, 0)
+        6
+    """
+    return _symbolic_fori(lower, upper, body_fun, init_val)
+
+
+def _stack_results(results: list[Any]) -> Any:
+    from rustdl import ops
+
+    if all(r is None for r in results):
+        return None
+    return tree.map_structure(lambda *leaves: ops.stack([backend.convert_to_tensor(x) for x in leaves]), *results)
+
+
+def _scan(f: Any, init: Any, xs: Any = None, length: int | None = None, reverse: bool = False, unroll: Any = 1) -> Any:
+    if not callable(f):
+        raise TypeError(f"`f` should be a callable. Received: f={f}")
+    if not isinstance(unroll, bool) and (not isinstance(unroll, int) or unroll < 1):
+        raise ValueError(f"`unroll` must be an positive integer or boolean. Received: unroll={unroll}")
+    if xs is None and length is None:
+        raise ValueError("Got no `xs` to scan over and `length` not provided.")
+    flat = [] if xs is None else [backend.convert_to_tensor(x) for x in tree.flatten(xs)]
+    n = int(length) if length is not None else flat[0].shape[0]
+    if length is not None and any(x.shape[0] != n for x in flat):
+        raise ValueError(f"Got length={n}, but the first sizes of `xs` are {[x.shape[0] for x in flat]}")
+    init = tree.map_structure(backend.convert_to_tensor, init)
+    carry, results = init, []
+    for i in reversed(range(n)) if reverse else range(n):
+        x = None if xs is None else tree.pack_sequence_as(xs, [leaf[i] for leaf in flat])
+        carry, y = f(carry, x)
+        results.append(y)
+    if reverse:
+        results.reverse()
+    return carry, _stack_results(results) if results else None
+
+
+_symbolic_scan: Any = symbolic(_scan, "scan")
+
+
+def scan(f: Any, init: Any, xs: Any = None, length: int | None = None, reverse: bool = False, unroll: Any = 1) -> Any:
+    """Carries a state along the first axis of `xs`.
+
+    Args:
+        f: `(carry, x)` -> `(carry, y)`.
+        init: The carry at the start.
+        xs: Tensors with a common first size, or `None`.
+        length: The number of steps, needed without `xs`.
+        reverse: Whether to begin at the end.
+        unroll: Accepted; all steps are unrolled.
+
+    Returns:
+        The carry at the end, and the `y`s stacked.
+    """
+    return _symbolic_scan(f, init, xs, length=length, reverse=reverse, unroll=unroll)
+
+
+def _map(f: Any, xs: Any) -> Any:
+    flat = [backend.convert_to_tensor(x) for x in tree.flatten(xs)]
+    n = flat[0].shape[0]
+    return _stack_results([f(tree.pack_sequence_as(xs, [leaf[i] for leaf in flat])) for i in range(n)])
+
+
+_symbolic_map: Any = symbolic(_map, "map")
+
+
+def map(f: Any, xs: Any) -> Any:
+    """`f` of each slice along the first axis, the results stacked.
+
+    Args:
+        f: A slice, or structure of slices -> a structure of tensors.
+        xs: A tensor or structure of tensors with a common first size.
+
+    Example:
+        >>> map(lambda x: x + 1.0, [1.0, 2.0]).tolist()
+        [2.0, 3.0]
+    """
+    if not callable(f):
+        raise TypeError(f"map: `f` must be callable, got {f!r}")
+    return _symbolic_map(f, xs)
+
+
+def _vectorized_map(function: Any, elements: Any) -> Any:
+    return _map(function, elements)
+
+
+_symbolic_vectorized: Any = symbolic(_vectorized_map, "vectorized_map")
+
+
+def vectorized_map(function: Any, elements: Any) -> Any:
+    """`function` of each slice along the first axis, the results stacked.
+
+    Args:
+        function: A slice, or structure of slices -> a structure of tensors.
+        elements: A tensor or structure of tensors with a common first size.
+    """
+    return _symbolic_vectorized(function, elements)
+
+
+def _associative_scan(f: Any, elems: Any, reverse: bool = False, axis: int = 0) -> Any:
+    from rustdl import ops
+
+    if not callable(f):
+        raise TypeError(f"`f` should be a callable. Received: f={f}")
+    flat = [backend.convert_to_tensor(x) for x in tree.flatten(elems)]
+    sizes = {x.shape[axis] for x in flat}
+    if len(sizes) != 1:
+        raise ValueError(
+            f"Array inputs to associative_scan must have the same first dimension. (saw: {[tuple(x.shape) for x in flat]})"
+        )
+    if reverse:
+        flat = [ops.flip(x, axis=axis) for x in flat]
+
+    def pick(x: Any, start: int, stop: int | None, step: int = 1) -> Any:
+        key: list[Any] = [slice_all] * x.ndim
+        key[axis] = builtin_slice(start, stop, step)
+        return x[tuple(key)]
+
+    def combine(a: list[Any], b: list[Any]) -> list[Any]:
+        found = f(tree.pack_sequence_as(elems, a), tree.pack_sequence_as(elems, b))
+        return [backend.convert_to_tensor(x) for x in tree.flatten(found)]
+
+    # Hillis and Steele: after round k, element i holds the sum of the 2^k elements that end at i.
+    n = sizes.pop()
+    distance = 1
+    while distance < n:
+        merged = combine([pick(x, 0, n - distance) for x in flat], [pick(x, distance, None) for x in flat])
+        flat = [ops.concatenate([pick(x, 0, distance), m], axis=axis) for x, m in zip(flat, merged, strict=True)]
+        distance *= 2
+    if reverse:
+        flat = [ops.flip(x, axis=axis) for x in flat]
+    return tree.pack_sequence_as(elems, flat)
+
+
+_symbolic_associative: Any = symbolic(_associative_scan, "associative_scan")
+
+
+def associative_scan(f: Any, elems: Any, reverse: bool = False, axis: int = 0) -> Any:
+    """The running combination of elements along an axis by an associative function.
+
+    Args:
+        f: Two structures of slices of any length -> their combination, element by element.
+        elems: A tensor or structure of tensors.
+        reverse: Whether to begin at the end.
+        axis: The axis.
+
+    Example:
+        >>> associative_scan(lambda a, b: a + b, [1.0, 2.0, 3.0]).tolist()
+        [1.0, 3.0, 6.0]
+    """
+    return _symbolic_associative(f, elems, reverse=reverse, axis=axis)
+
+
+builtin_slice = slice
+slice_all = builtin_slice(None)
+
+
+def _known_starts(starts: Any) -> list[int] | None:
+    flat = starts if isinstance(starts, (list, tuple)) else backend.convert_to_tensor(starts)
+    if isinstance(flat, Tensor):
+        return None if flat.is_traced else [int(i) for i in flat.tolist()]
+    if all(_is_known(i) for i in flat):
+        return [int(i) for i in flat]
+    return None
+
+
+def _slice(inputs: Any, start_indices: Any, shape: Any) -> Any:
+    from rustdl import ops
+
+    x = backend.convert_to_tensor(inputs)
+    sizes = list(shape)
+    starts = _known_starts(start_indices)
+    if starts is not None:
+        # As in JAX, starts are moved so that the slice fits.
+        ends = [n if s == -1 else b + s for b, s, n in zip(starts, sizes, x.shape, strict=True)]
+        moved = [max(b - max(e - n, 0), 0) for b, e, n in zip(starts, ends, x.shape, strict=True)]
+        lengths = [e - b for b, e in zip(starts, ends, strict=True)]
+        return x[tuple(builtin_slice(b, b + k) for b, k in zip(moved, lengths, strict=True))]
+    for axis, size in enumerate(sizes):
+        if size in (-1, x.shape[axis]):
+            continue
+        start = ops.clip(backend.cast(start_indices[axis], "int32"), 0, x.shape[axis] - size)
+        x = ops.take(x, start + ops.arange(size, dtype="int32"), axis=axis)
+    return x
+
+
+_symbolic_slice: Any = symbolic(_slice, "slice")
+
+
+def slice(inputs: Any, start_indices: Any, shape: Any) -> Any:
+    """The part of a tensor of a shape that begins at some indices.
+
+    Args:
+        inputs: The tensor.
+        start_indices: One an axis.
+        shape: Sizes of the part; -1 for everything up to the end.
+
+    Example:
+        >>> slice([1, 2, 3, 4], [1], [2]).tolist()
+        [2, 3]
+    """
+    return _symbolic_slice(inputs, start_indices, shape)
+
+
+def _slice_update(inputs: Any, start_indices: Any, updates: Any) -> Any:
+    from rustdl import ops
+
+    x = backend.convert_to_tensor(inputs)
+    updates = backend.cast(backend.convert_to_tensor(updates), x.dtype)
+    if len(updates.shape) != len(x.shape):
+        raise ValueError(f"slice_update: `updates` of shape {tuple(updates.shape)} must have the rank of `inputs`, {tuple(x.shape)}")
+    index: Any = None
+    for axis, (size, length) in enumerate(zip(updates.shape, x.shape, strict=True)):
+        start = start_indices[axis]
+        if _is_known(start):
+            start = max(min(int(start), length - size), 0)
+        else:
+            start = ops.clip(backend.cast(start, "int32"), 0, length - size)
+        place = [1] * len(x.shape)
+        place[axis] = size
+        positions = ops.reshape(ops.arange(size, dtype="int32") + start, place)
+        index = positions if index is None else index * length + positions
+    flat = ops.scatter_update(
+        ops.reshape(x, [-1]),
+        ops.reshape(ops.broadcast_to(index, updates.shape), [-1, 1]),
+        ops.reshape(updates, [-1]),
+    )
+    return ops.reshape(flat, x.shape)
+
+
+_symbolic_slice_update: Any = symbolic(_slice_update, "slice_update")
+
+
+def slice_update(inputs: Any, start_indices: Any, updates: Any) -> Any:
+    """A copy of a tensor with a part replaced.
+
+    Args:
+        inputs: The tensor.
+        start_indices: Where the part begins, one index an axis.
+        updates: The part.
+
+    Example:
+        >>> slice_update([0, 0, 0], [1], [7]).tolist()
+        [0, 7, 0]
+    """
+    return _symbolic_slice_update(inputs, start_indices, updates)
