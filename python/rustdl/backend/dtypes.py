@@ -56,9 +56,10 @@ def _join(dtypes: frozenset[str]) -> str:
         if name not in _UP:
             if len(dtypes) == 1:
                 return name
+            kind = "float8" if name.startswith("float8") else name
             raise ValueError(
-                f"There is no implicit conversions from {name} dtypes to the others of {sorted(dtypes)}. "
-                "You must cast explicitly."
+                f"There is no implicit conversions from {kind} dtypes to others. You must cast explicitly. "
+                f"Received: {sorted(dtypes)}"
             )
     common = frozenset.intersection(*(_UP[name] for name in dtypes))
     # The least upper bound is the one that lies below all the others.

@@ -228,7 +228,6 @@ _COMPARE = {
     "gt": "greater",
     "ge": "greater_equal",
     "ne": "not_equal",
-    "eq": "equal",
 }
 
 

@@ -30,7 +30,7 @@ class DTypePolicy:
 
     def __init__(self, name: str | None = None) -> None:
         if name is None:
-            name = config.floatx()
+            name = dtype_policy().name
         if not isinstance(name, str):
             raise TypeError(f"'name' must be a string, such as 'mixed_float16'. Received: name={name} (of type {type(name)})")
         self._name = name
@@ -99,13 +99,16 @@ class DTypePolicy:
         return cls(**config)
 
     def __repr__(self) -> str:
-        return f'<{type(self).__name__} "{self._name}">'
+        return f'<DTypePolicy "{self._name}">'
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self._name == other._name  # type: ignore[attr-defined]
+        return isinstance(other, DTypePolicy) and (self._name, self._quantization_mode) == (
+            other._name,
+            other._quantization_mode,
+        )
 
     def __hash__(self) -> int:
-        return hash((type(self).__name__, self._name))
+        return hash(self._name)
 
 
 class FloatDTypePolicy(DTypePolicy):

@@ -29,7 +29,7 @@ class DTypePolicyMap(DTypePolicy, MutableMapping[str, Any]):
         if isinstance(default_policy, DTypePolicyMap):
             raise ValueError("`default_policy` cannot be a `DTypePolicyMap`.")
         if policy_map is not None and not isinstance(policy_map, dict):
-            raise TypeError(f"`policy_map` must be a dict. Received: {policy_map} (of type {type(policy_map)})")
+            raise TypeError(f"If specified, `policy_map` must be a dict. Received: {policy_map} (of type {type(policy_map)})")
         self._default_policy_arg = default_policy
         self._default_policy: DTypePolicy = get(default_policy)
         self._policy_map: dict[str, Any] = dict(policy_map or {})
@@ -128,9 +128,9 @@ class DTypePolicyMap(DTypePolicy, MutableMapping[str, Any]):
         )
 
     def __repr__(self) -> str:
-        default = "" if self._default_policy_arg is None else f", default_policy={self._default_policy.name!r}"
-        entries = ", ".join(f"{key!r}: {policy}" for key, policy in self._policy_map.items())
-        return f"<DTypePolicyMap at {hex(id(self))}{default} mapping={{{entries}}}>"
+        default = None if self._default_policy_arg is None else self._default_policy.name
+        entries = [(key, policy.name) for key, policy in self._policy_map.items()]
+        return f"<DTypePolicyMap at {hex(id(self))} default_policy={default} mapping={entries}>"
 
     def __eq__(self, other: object) -> bool:
         return self is other or (

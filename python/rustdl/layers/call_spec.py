@@ -135,10 +135,10 @@ def check_build_signature(layer: Any, shapes: dict[str, Any]) -> None:
     expected = sorted(shapes)
     for p in parameters:
         if not p.name.endswith("_shape"):
-            problem = f"the `build()` argument `{p.name}` does not end with `_shape`"
+            problem = f"`build()` has the argument `{p.name}`, which does not end in `_shape`"
         elif p.default is p.empty and p.name not in shapes:
             problem = (
-                f"the `build()` argument `{p.name}` has no argument of `call()` of the name `{p.name[:-6]}` that was "
+                f"`build()` has the argument `{p.name}`, but `call()` does not have an argument `{p.name[:-6]}` that was "
                 "given a tensor"
             )
         else:

@@ -123,6 +123,8 @@ class Layer(LayerState, Operation):
             self._input_shape_arg = tuple(input_shape)
         if kwargs:
             raise ValueError(f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}")
+        if not isinstance(trainable, bool):
+            raise ValueError(f"Expected `trainable` to be a boolean. Received: trainable={trainable}")
         self._path: str | None = None
         self._parent_path: str | None = None
         self._remat_mode = get_current_remat_mode()
@@ -183,10 +185,11 @@ class Layer(LayerState, Operation):
         self.built = True
 
     def _build_at_init(self) -> None:
-        """Marks a layer without weights as built, unless a subclass has a `build` of its own."""
+        """Marks a layer without weights as built; to be called at the end of `__init__`."""
         if is_default(self.build):
             self.built = True
             self._post_build()
+            self._lock_state()
 
     def _post_build(self) -> None:
         """Called after `build`; for subclasses."""
@@ -312,7 +315,7 @@ class Layer(LayerState, Operation):
             NotImplementedError: Always.
         """
         raise NotImplementedError(
-            f"Layer {type(self).__name__} does not have a `quantize()` method implemented. rustdl has no quantized "
+            f"Layer {type(self).__name__} does not have a `quantize` method implemented. rustdl has no quantized "
             "layers; for smaller weights use dtype='mixed_bfloat16'."
         )
 
@@ -321,7 +324,9 @@ class Layer(LayerState, Operation):
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """The computation. Subclasses define it."""
         self._check_super_called()
-        raise NotImplementedError(f"Layer {type(self).__name__} does not have a `call()` method implemented.")
+        raise NotImplementedError(
+            f"Layer {type(self).__name__} does not have a `call` method implemented."
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self._check_super_called()
@@ -364,7 +369,7 @@ class Layer(LayerState, Operation):
                 for x in tree.flatten(outputs):
                     if isinstance(x, Tensor):
                         # The mean over the batch, so that the weight does not depend on its size.
-                        self.add_loss(self.activity_regularizer(x) / (x.shape[0] if x.shape else 1))
+                        self.add_loss(self.activity_regularizer(x) / (max(x.shape[0], 1) if x.shape else 1))
             self._set_output_masks(spec, outputs)
         finally:
             state.call_context = outer
@@ -433,7 +438,10 @@ class Layer(LayerState, Operation):
         first = next(iter(spec.tensors.values()), None)
         if first is None:
             return
-        if isinstance(first, (Tensor, KerasTensor)):
+        explicit = spec.arguments.get("mask") if "mask" in spec.info.names else None
+        if explicit is not None:
+            previous = explicit
+        elif isinstance(first, (Tensor, KerasTensor)):
             previous = get_keras_mask(first)
             if previous is None and is_default(self.compute_mask):
                 return
@@ -488,6 +496,10 @@ class Layer(LayerState, Operation):
             **kwargs: Shapes by the names of the arguments, with `_shape` appended.
         """
         self._check_super_called()
+        if type(self).call is Layer.call:
+            raise NotImplementedError(
+                f"Layer {type(self).__name__} should implement `def compute_output_shape(self, input_shape)`, or `call`"
+            )
 
         def placeholder(shape: Any) -> KerasTensor:
             return KerasTensor(shape, dtype=self.input_dtype)
@@ -576,9 +588,7 @@ class Layer(LayerState, Operation):
         """
         for x in tree.flatten(loss):
             if not isinstance(x, (Tensor, KerasTensor, Variable, float, int, np.ndarray, np.generic)):
-                raise ValueError(
-                    f"`add_loss()` can only be called from inside `build()` or `call()`, on a tensor input. Received invalid value: {x}"
-                )
+                raise ValueError(f"`add_loss()` can only be called from inside `build()` or `call()`, on a tensor input. Received invalid value: {x}")
             if hasattr(x, "shape") and len(x.shape) > 0:
                 raise ValueError(
                     "`add_loss()` can only be called with scalar (rank-0) tensors. Received a tensor of shape "

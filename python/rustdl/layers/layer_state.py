@@ -84,6 +84,11 @@ class LayerState:
         self._check_super_called()  # type: ignore[attr-defined]
         from rustdl import initializers
 
+        if isinstance(shape, str):
+            raise ValueError(
+                f"add_weight: the first argument is the shape, but got the string {shape!r}; pass the name as "
+                "`name=` keyword argument: add_weight(shape=..., name=...)"
+            )
         shape = () if shape is None else shape
         dtype = standardize_dtype(dtype) if dtype is not None else self.variable_dtype
         if initializer is None:

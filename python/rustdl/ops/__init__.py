@@ -28,17 +28,14 @@ _register("crossentropy", "binary_crossentropy categorical_crossentropy sparse_c
 _register(
     "core",
     "convert_to_tensor convert_to_numpy cast dtype shape is_tensor custom_gradient stop_gradient cond fori_loop "
-    "while_loop scan map vectorized_map associative_scan switch saturate_cast slice "
-    "slice_update",
+    "while_loop scan map vectorized_map associative_scan switch saturate_cast slice slice_update",
 )
-
-
-def _alias(name: str) -> str:
-    """The engine's name of a function."""
-    return {
-        "abs": "absolute",
-        "arccos": "acos",
-    }.get(name, name)
+_register(
+    "_numpy",
+    "array zeros ones empty full eye identity tri arange where nonzero mod get_item copy size ndim std pad split "
+    "array_split hsplit vsplit dsplit tensordot dot inner vdot outer kron cross select vectorize view trapezoid vander "
+    "unravel_index",
+)
 
 
 def __getattr__(name: str) -> Any:
@@ -48,7 +45,7 @@ def __getattr__(name: str) -> Any:
     if module is not None:
         value = getattr(importlib.import_module(f"{__name__}.{module}"), name)
     else:
-        found = getattr(_rustdl.ops, name, None) or getattr(_rustdl.ops, _alias(name), None)
+        found = getattr(_rustdl.ops, name, None)
         if found is None:
             try:
                 return importlib.import_module(f"{__name__}.{name}")

@@ -137,6 +137,10 @@ class Function(Operation):
                     )
 
 
+def _is_input_node(history: KerasHistory) -> bool:
+    return history.operation._inbound_nodes[history.node_index].is_input
+
+
 Graph = tuple[set[str], dict[int, list[Node]], list[Any], dict[int, list[Any]]]
 
 
@@ -155,6 +159,8 @@ def _post_order(inputs: list[KerasTensor], outputs: list[KerasTensor]) -> tuple[
         while stack:
             tensor, leaving = stack.pop()
             history: KerasHistory | None = tensor._keras_history
+            if id(tensor) in given and history is not None and not _is_input_node(history):
+                continue  # what makes an input does not belong to the graph
             if history is None:
                 if id(tensor) in given:
                     continue
@@ -179,7 +185,7 @@ def _post_order(inputs: list[KerasTensor], outputs: list[KerasTensor]) -> tuple[
             met.setdefault(id(history.operation), len(met))
             open_nodes.add(key)
             stack.append((tensor, True))
-            if node.is_input or id(tensor) in given:
+            if node.is_input:
                 continue
             stack.extend((x, False) for x in reversed(node.input_tensors))
     return order, met
@@ -198,7 +204,6 @@ def map_graph(inputs: list[KerasTensor], outputs: list[KerasTensor]) -> Graph:
     node_depth: dict[int, int] = {}
     operation_depth: dict[int, int] = {}
     operations: dict[int, Any] = {}
-    given = {id(x) for x in inputs}
     for node in reversed(order):
         depth = node_depth.setdefault(id(node), 0)
         # All calls of one operation count as the deepest.
@@ -206,15 +211,13 @@ def map_graph(inputs: list[KerasTensor], outputs: list[KerasTensor]) -> Graph:
         operation_depth[id(node.operation)] = depth
         operations[id(node.operation)] = node.operation
         node_depth[id(node)] = depth
-        if all(id(x) in given for x in node.outputs):
-            continue
         for parent in node.parent_nodes:
             node_depth[id(parent)] = max(depth + 1, node_depth.get(id(parent), 0))
     in_graph = {id(node): node for node in order}
     # Inputs that nothing uses.
     for x in inputs:
         history = x._keras_history
-        if history is not None and id(history.operation) not in operations:
+        if history is not None and _is_input_node(history) and id(history.operation) not in operations:
             operations[id(history.operation)] = history.operation
             operation_depth[id(history.operation)] = 0
             met[id(history.operation)] = -1

@@ -140,13 +140,14 @@ class Operation:
         config: dict[str, Any] = {"name": self.name}
         if not is_default(type(self).get_config):
             return config
-        arguments = [p for p in inspect.signature(type(self).__init__).parameters if p != "self"]
-        own = type(self).__init__ is not Operation.__init__
-        if own and arguments and arguments not in (["args", "kwargs"], ["kwargs"], ["name"]):
+        parameters = inspect.signature(type(self).__init__).parameters
+        if len(parameters) > 1 and list(parameters)[1:] not in (["args", "kwargs"], ["kwargs"], ["name"]):
             if self._auto_config is None or not self._auto_config.is_serializable:
                 raise NotImplementedError(_needs_get_config(self))
             config.update(self._auto_config.serialize())
-            config.pop("kwargs", None)
+            config["name"] = self.name
+            if "name" not in parameters and not any(p.kind == p.VAR_KEYWORD for p in parameters.values()):
+                del config["name"]
         return config
 
     @classmethod
@@ -189,17 +190,18 @@ class Operation:
 
 
 def _named_arguments(cls: type, args: Any, kwargs: Any) -> dict[str, Any]:
-    """Constructor arguments by name, as far as their names are known."""
-    if not args:
-        return dict(kwargs)
-    names = [
-        p.name
-        for p in inspect.signature(cls.__init__).parameters.values()  # type: ignore[misc]
-        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-    ][1:]
-    if len(args) > len(names):
-        raise TypeError("positional arguments without names")
-    return {**dict(zip(names, args, strict=False)), **kwargs}
+    """Constructor arguments by name, defaults included."""
+    signature = inspect.signature(cls.__init__)  # type: ignore[misc]
+    bound = signature.bind(None, *args, **kwargs)
+    bound.apply_defaults()
+    named = dict(bound.arguments)
+    named.pop(next(iter(signature.parameters)))
+    for parameter in signature.parameters.values():
+        if parameter.kind == parameter.VAR_POSITIONAL and named.pop(parameter.name, ()):
+            raise TypeError("positional arguments without names")
+        if parameter.kind == parameter.VAR_KEYWORD:
+            named.update(named.pop(parameter.name, {}))
+    return named
 
 
 def _needs_get_config(operation: Operation) -> str:
