@@ -177,9 +177,7 @@ def _off_tape(structure: Any) -> Any:
     return tree.map_structure(detach, structure)
 
 
-def grad(
-    fn: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
-) -> Callable[..., Any]:
+def grad(fn: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
     """A function that returns the gradient of `fn`; see `value_and_grad`.
 
     Args:

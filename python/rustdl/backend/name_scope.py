@@ -28,7 +28,9 @@ class name_scope:  # noqa: N801  (the public name)
         self, name: str, caller: Any = None, deduplicate: bool = True, override_parent: str | None = None
     ) -> None:
         if not isinstance(name, str) or "/" in name:
-            raise ValueError(f"Argument `name` must be a string and cannot contain character `/`. Received: name={name}")
+            raise ValueError(
+                f"Argument `name` must be a string and cannot contain character `/`. Received: name={name}"
+            )
         self.name = name
         self.caller = caller
         self.deduplicate = deduplicate

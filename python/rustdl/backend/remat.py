@@ -25,7 +25,9 @@ class RematScope:
         self, mode: str | None = "full", output_size_threshold: int = 1024, layer_names: list[str] | None = None
     ) -> None:
         if mode not in _MODES:
-            raise ValueError(f"Invalid mode '{mode}'. Supported modes are: 'full', 'activations', 'larger_than', 'list_of_layers', or  None.")
+            raise ValueError(
+                f"Invalid mode '{mode}'. Supported modes are: 'full', 'activations', 'larger_than', 'list_of_layers', or  None."
+            )
         self.mode = mode
         self.output_size_threshold = output_size_threshold
         self.layer_names = layer_names or []

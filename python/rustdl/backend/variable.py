@@ -64,7 +64,9 @@ class Variable:
             raise TypeError(f"Variable got unexpected keyword arguments {sorted(kwargs)}")
         name = name or auto_name(type(self).__name__)
         if not isinstance(name, str) or "/" in name:
-            raise ValueError(f"Argument `name` must be a string and cannot contain character `/`. Received: name={name}")
+            raise ValueError(
+                f"Argument `name` must be a string and cannot contain character `/`. Received: name={name}"
+            )
         if aggregation not in _AGGREGATIONS:
             raise ValueError(
                 f"Invalid value for argument `aggregation`. Expected one of {_AGGREGATIONS}. "

@@ -29,7 +29,9 @@ class DTypePolicyMap(DTypePolicy, MutableMapping[str, Any]):
         if isinstance(default_policy, DTypePolicyMap):
             raise ValueError("`default_policy` cannot be a `DTypePolicyMap`.")
         if policy_map is not None and not isinstance(policy_map, dict):
-            raise TypeError(f"If specified, `policy_map` must be a dict. Received: {policy_map} (of type {type(policy_map)})")
+            raise TypeError(
+                f"If specified, `policy_map` must be a dict. Received: {policy_map} (of type {type(policy_map)})"
+            )
         self._default_policy_arg = default_policy
         self._default_policy: DTypePolicy = get(default_policy)
         self._policy_map: dict[str, Any] = dict(policy_map or {})

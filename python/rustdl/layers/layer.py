@@ -324,9 +324,7 @@ class Layer(LayerState, Operation):
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """The computation. Subclasses define it."""
         self._check_super_called()
-        raise NotImplementedError(
-            f"Layer {type(self).__name__} does not have a `call` method implemented."
-        )
+        raise NotImplementedError(f"Layer {type(self).__name__} does not have a `call` method implemented.")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self._check_super_called()
@@ -588,7 +586,9 @@ class Layer(LayerState, Operation):
         """
         for x in tree.flatten(loss):
             if not isinstance(x, (Tensor, KerasTensor, Variable, float, int, np.ndarray, np.generic)):
-                raise ValueError(f"`add_loss()` can only be called from inside `build()` or `call()`, on a tensor input. Received invalid value: {x}")
+                raise ValueError(
+                    f"`add_loss()` can only be called from inside `build()` or `call()`, on a tensor input. Received invalid value: {x}"
+                )
             if hasattr(x, "shape") and len(x.shape) > 0:
                 raise ValueError(
                     "`add_loss()` can only be called with scalar (rank-0) tensors. Received a tensor of shape "

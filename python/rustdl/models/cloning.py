@@ -57,7 +57,9 @@ def clone_model(
             )
         return _clone_sequential(model, clone_function or _clone_layer, input_tensors, recursive)
     if isinstance(model, Functional):
-        if clone_function or (functional_like_constructor(type(model)) and type(model).get_config is Functional.get_config):
+        if clone_function or (
+            functional_like_constructor(type(model)) and type(model).get_config is Functional.get_config
+        ):
             return _clone_functional(model, clone_function or _clone_layer, input_tensors, call_function, recursive)
     if clone_function is not None or input_tensors is not None:
         raise ValueError(
@@ -86,7 +88,9 @@ def _clone_sequential(
     model: Sequential, clone_function: Callable[..., Any], input_tensors: Any, recursive: bool
 ) -> Sequential:
     if not callable(clone_function):
-        raise ValueError(f"Expected `clone_function` argument to be a callable. Received: clone_function={clone_function}")
+        raise ValueError(
+            f"Expected `clone_function` argument to be a callable. Received: clone_function={clone_function}"
+        )
     if recursive:
         clone_function = _recursing(clone_function)
     layers = [clone_function(layer) for layer in model.layers]
@@ -97,7 +101,9 @@ def _clone_sequential(
             raise ValueError("Argument `input_tensors` must contain a single tensor.")
         (tensor,) = tensors
         if not isinstance(tensor, KerasTensor):
-            raise ValueError(f"Argument `input_tensors` must be a KerasTensor. Received invalid value: input_tensors={tensor}")
+            raise ValueError(
+                f"Argument `input_tensors` must be a KerasTensor. Received invalid value: input_tensors={tensor}"
+            )
         origin = tensor._keras_history.operation if tensor._keras_history is not None else None
         head = origin if isinstance(origin, InputLayer) else InputLayer(batch_shape=tensor.shape, dtype=tensor.dtype)
         return Sequential([head, *layers], name=model.name, trainable=model.trainable)
@@ -115,7 +121,9 @@ def _clone_functional(
     recursive: bool,
 ) -> Any:
     if not callable(clone_function):
-        raise ValueError(f"Expected `clone_function` argument to be a callable. Received: clone_function={clone_function}")
+        raise ValueError(
+            f"Expected `clone_function` argument to be a callable. Received: clone_function={clone_function}"
+        )
     if call_function is None:
 
         def call_function(layer: Any, *args: Any, **kwargs: Any) -> Any:
@@ -129,7 +137,9 @@ def _clone_functional(
     if input_tensors is not None:
         flat = tree.flatten(input_tensors)
         if not all(isinstance(x, KerasTensor) for x in flat):
-            raise ValueError(f"All entries in `input_tensors` must be KerasTensors. Received invalid values: inputs={input_tensors}")
+            raise ValueError(
+                f"All entries in `input_tensors` must be KerasTensors. Received invalid values: inputs={input_tensors}"
+            )
         try:
             tree.assert_same_structure(input_tensors, model.input)
         except ValueError as error:

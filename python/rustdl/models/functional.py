@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from typing import Any
 
@@ -17,6 +16,7 @@ from rustdl.models.functional_config import functional_config, functional_from_c
 from rustdl.models.model import Model
 from rustdl.ops.function import Function
 from rustdl.ops.node import Node
+from rustdl.trainers.trainer import Trainer
 from rustdl.utils.tracking import DotNotTrackScope
 
 __all__ = ["Functional", "functional_from_config"]
@@ -141,8 +141,7 @@ class Functional(Function, Model):
             for x, m in zip(flat, tree.flatten(mask), strict=False):
                 if m is not None and x is not None:
                     set_keras_mask(x, m)
-        outputs = self._run_through_graph(flat, lambda op: op, call_fn=_call_with(training, kwargs))
-        return _with_masks_kept(outputs)
+        return self._run_through_graph(flat, lambda op: op, call_fn=_call_with(training, kwargs))
 
     def compute_output_spec(self, inputs: Any, training: Any = None, mask: Any = None, **kwargs: Any) -> Any:
         """The outputs as `KerasTensor`s for inputs of these shapes."""
@@ -152,7 +151,7 @@ class Functional(Function, Model):
             for x, y in zip(flat, self._inputs, strict=True)
         ):
             return tree.map_structure(lambda x: KerasTensor(x.shape, dtype=x.dtype), self._outputs_struct)
-        return self._run_through_graph(flat, lambda op: op.compute_output_spec, call_fn=_spec_with(training))
+        return self._run_through_graph(flat, lambda op: op.compute_output_spec)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The shapes of the outputs for inputs of these shapes."""
@@ -217,9 +216,7 @@ class Functional(Function, Model):
 def super_init(model: Any, name: str | None) -> None:
     """The constructors of the bases other than `Function`."""
     Layer.__init__(model, name=name)
-    trainer = getattr(Model.__mro__[1], "__init__", None)
-    if trainer is not None and trainer is not object.__init__ and Model.__mro__[1].__name__ == "Trainer":
-        trainer(model)
+    Trainer.__init__(model)
 
 
 def functional_like_constructor(cls: type) -> bool:
@@ -234,7 +231,9 @@ def functional_like_constructor(cls: type) -> bool:
 def _check_keras_tensors(values: Any, what: str) -> None:
     for x in tree.flatten(values):
         if not isinstance(x, KerasTensor):
-            raise ValueError(f"All `{what}` values must be KerasTensors. Received: {what}={values} including invalid value {x} of type {type(x)}")
+            raise ValueError(
+                f"All `{what}` values must be KerasTensors. Received: {what}={values} including invalid value {x} of type {type(x)}"
+            )
 
 
 def _is_made_by(x: KerasTensor) -> bool:
@@ -298,17 +297,6 @@ def _call_with(training: Any, extra: dict[str, Any]) -> Any:
     return call
 
 
-def _spec_with(training: Any) -> Any:
-    def call(operation: Any, fn: Any, *args: Any, **kwargs: Any) -> Any:
-        return fn(*args, **kwargs)
-
-    return call
-
-
-def _with_masks_kept(outputs: Any) -> Any:
-    return outputs
-
-
 def _input_spec(structure: Any) -> Any:
     def spec(x: KerasTensor, name: str | None) -> InputSpec:
         shape = (None, *x.shape[1:]) if x.shape else x.shape
@@ -323,7 +311,7 @@ def _input_spec(structure: Any) -> Any:
         if any(tree.is_nested(x) for x in structure):
             return [spec(x, None) for x in flat]
         return [spec(x, x.name) for x in flat]
-    return spec(structure, structure.name if False else None)
+    return spec(structure, structure.name)
 
 
 def _adjusted(x: Any, reference: KerasTensor) -> Any:
@@ -345,7 +333,9 @@ def _adjusted(x: Any, reference: KerasTensor) -> Any:
         elif rank == wanted - 1 and reference.shape[-1] == 1:
             x = ops.expand_dims(x, axis=-1)
         else:
-            raise ValueError(f"Invalid input shape for input {original}. Expected shape {reference.shape}, but input has incompatible shape {tuple(x.shape)}")
+            raise ValueError(
+                f"Invalid input shape for input {original}. Expected shape {reference.shape}, but input has incompatible shape {tuple(x.shape)}"
+            )
     if mask is not None and x is not original:
         set_keras_mask(x, mask)
     return x
@@ -365,8 +355,3 @@ def _names(structure: Any) -> Any:
 
 def _describe(structure: Any) -> Any:
     return tree.map_structure(lambda x: f"Tensor(shape={tuple(getattr(x, 'shape', ()))})", structure)
-
-
-def copy_config(config: Any) -> Any:
-    """A deep copy of a configuration."""
-    return copy.deepcopy(config)

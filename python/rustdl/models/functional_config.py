@@ -105,7 +105,9 @@ def functional_from_config(cls: Any, config: dict[str, Any], custom_objects: dic
             if nodes:
                 left.append(name)
         if left and not _progress(left, operations, waiting):
-            raise ValueError(f"The configuration of model '{config.get('name')}' has calls whose inputs are never made: {left}")
+            raise ValueError(
+                f"The configuration of model '{config.get('name')}' has calls whose inputs are never made: {left}"
+            )
         pending = left
 
     def tensor(place: Any) -> KerasTensor:
@@ -126,7 +128,11 @@ def functional_from_config(cls: Any, config: dict[str, Any], custom_objects: dic
         outputs=structure(config["output_layers"]),
         name=config.get("name"),
         **({"trainable": config["trainable"]} if config.get("trainable") is not None else {}),
-        **{k: v for k, v in config.items() if k not in ("name", "trainable", "layers", "input_layers", "output_layers", "dtype")},
+        **{
+            k: v
+            for k, v in config.items()
+            if k not in ("name", "trainable", "layers", "input_layers", "output_layers", "dtype")
+        },
     )
 
 
@@ -142,7 +148,12 @@ def _progress(left: list[str], operations: dict[str, Any], waiting: dict[str, An
 
 
 def _is_place(x: Any) -> bool:
-    return isinstance(x, (list, tuple)) and len(x) == 3 and isinstance(x[0], str) and all(isinstance(i, int) for i in x[1:])
+    return (
+        isinstance(x, (list, tuple))
+        and len(x) == 3
+        and isinstance(x[0], str)
+        and all(isinstance(i, int) for i in x[1:])
+    )
 
 
 def _make_operation(entry: dict[str, Any], custom_objects: dict[str, Any] | None) -> Any:
@@ -161,7 +172,9 @@ def _make_operation(entry: dict[str, Any], custom_objects: dict[str, Any] | None
         custom_objects=custom_objects,
     )
     if not hasattr(operation, "_inbound_nodes"):
-        raise ValueError(f"Unexpected object from deserialization, expected a layer or operation, got a {type(operation)}")
+        raise ValueError(
+            f"Unexpected object from deserialization, expected a layer or operation, got a {type(operation)}"
+        )
     return operation
 
 

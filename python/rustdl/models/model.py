@@ -6,31 +6,18 @@ import inspect
 import json
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rustdl import backend, tree
 from rustdl.backend.keras_tensor import KerasTensor
 from rustdl.layers.layer import Layer
+from rustdl.trainers.trainer import Trainer
 from rustdl.utils.python_utils import default, is_default
-
-if TYPE_CHECKING:
-    from rustdl.trainers.trainer import Trainer
-else:
-    try:
-        from rustdl.trainers.trainer import Trainer
-    except ModuleNotFoundError:
-
-        class Trainer:
-            """Stands in until the training loop is there."""
 
 
 def functional_init_arguments(args: Any, kwargs: Any) -> bool:
     """Whether a model is being made from inputs and outputs."""
-    return (
-        len(args) == 2
-        or (len(args) == 1 and "outputs" in kwargs)
-        or ("inputs" in kwargs and "outputs" in kwargs)
-    )
+    return len(args) == 2 or (len(args) == 1 and "outputs" in kwargs) or ("inputs" in kwargs and "outputs" in kwargs)
 
 
 class Model(Trainer, Layer):
@@ -68,13 +55,8 @@ class Model(Trainer, Layer):
             inject_functional_model_class(type(self))
             Functional.__init__(self, *args, **kwargs)
             return
-        if type(self) is Model:
-            kwargs = dict(kwargs)
-        if hasattr(Trainer, "__init__") and Trainer.__init__ is not object.__init__:
-            Layer.__init__(self, *args, **kwargs) if args or kwargs else Layer.__init__(self)
-            Trainer.__init__(self)
-        else:
-            Layer.__init__(self, *args, **kwargs)
+        Layer.__init__(self, *args, **kwargs)
+        Trainer.__init__(self)
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """The computation. Subclasses define it."""

@@ -171,7 +171,9 @@ class Sequential(Model):
                 return  # shapes cannot be inferred: no graph
             except TypeError as error:
                 parameters = inspect.signature(layer.call).parameters
-                required = [p for p in parameters.values() if p.default is p.empty and p.kind == p.POSITIONAL_OR_KEYWORD]
+                required = [
+                    p for p in parameters.values() if p.default is p.empty and p.kind == p.POSITIONAL_OR_KEYWORD
+                ]
                 if len(required) > 1:
                     raise ValueError(
                         "Layers added to a Sequential model can only have a single positional argument, the input "
@@ -229,7 +231,9 @@ class Sequential(Model):
 
     @layers.setter
     def layers(self, _: Any) -> None:
-        raise AttributeError("`Sequential.layers` attribute is reserved and should not be used. Use `add()` and `pop()` to change the layers in this model.")
+        raise AttributeError(
+            "`Sequential.layers` attribute is reserved and should not be used. Use `add()` and `pop()` to change the layers in this model."
+        )
 
     def _graph(self, what: str) -> Functional:
         if self._functional is None:
@@ -309,7 +313,11 @@ class Sequential(Model):
             model.trainable = False
         shape = config.get("build_input_shape")
         if model.__dict__["_stack"]:
-            if not model._functional and isinstance(shape, (tuple, list)) and not isinstance(model.__dict__["_stack"][0], InputLayer):
+            if (
+                not model._functional
+                and isinstance(shape, (tuple, list))
+                and not isinstance(model.__dict__["_stack"][0], InputLayer)
+            ):
                 model.build(tuple(shape))
             else:
                 model._maybe_rebuild()

@@ -573,7 +573,9 @@ def _slice_update(inputs: Any, start_indices: Any, updates: Any) -> Any:
     x = backend.convert_to_tensor(inputs)
     updates = backend.cast(backend.convert_to_tensor(updates), x.dtype)
     if len(updates.shape) != len(x.shape):
-        raise ValueError(f"slice_update: `updates` of shape {tuple(updates.shape)} must have the rank of `inputs`, {tuple(x.shape)}")
+        raise ValueError(
+            f"slice_update: `updates` of shape {tuple(updates.shape)} must have the rank of `inputs`, {tuple(x.shape)}"
+        )
     index: Any = None
     for axis, (size, length) in enumerate(zip(updates.shape, x.shape, strict=True)):
         start = start_indices[axis]

@@ -179,9 +179,7 @@ def _post_order(inputs: list[KerasTensor], outputs: list[KerasTensor]) -> tuple[
             if key in done:
                 continue
             if key in open_nodes:
-                raise ValueError(
-                    f"Tensor {tensor} from operation '{history.operation.name}' is part of a cycle."
-                )
+                raise ValueError(f"Tensor {tensor} from operation '{history.operation.name}' is part of a cycle.")
             met.setdefault(id(history.operation), len(met))
             open_nodes.add(key)
             stack.append((tensor, True))
@@ -242,9 +240,7 @@ def map_graph(inputs: list[KerasTensor], outputs: list[KerasTensor]) -> Graph:
             raise ValueError(
                 f'The name "{name}" is used {uses} times in the model. All operation names should be unique.'
             )
-    keys = {
-        make_node_key(node.operation, node.operation._inbound_nodes.index(node)) for node in in_graph.values()
-    }
+    keys = {make_node_key(node.operation, node.operation._inbound_nodes.index(node)) for node in in_graph.values()}
     return keys, dict(nodes_by_depth), ordered, dict(operations_by_depth)
 
 

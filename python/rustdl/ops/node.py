@@ -36,15 +36,15 @@ class Node:
         ValueError: An output that is not a `KerasTensor`.
     """
 
-    def __init__(
-        self, operation: Any, call_args: Any = None, call_kwargs: Any = None, outputs: Any = None
-    ) -> None:
+    def __init__(self, operation: Any, call_args: Any = None, call_kwargs: Any = None, outputs: Any = None) -> None:
         self.operation = operation
         self.arguments = SymbolicArguments(*(call_args or ()), **(call_kwargs or {}))
         self.outputs = [] if outputs is None else tree.flatten(outputs)
         for x in self.outputs:
             if not isinstance(x, KerasTensor):
-                raise ValueError(f"All operation outputs must be tensors. Operation {operation} returned a non-tensor. Non-tensor received: {x}")
+                raise ValueError(
+                    f"All operation outputs must be tensors. Operation {operation} returned a non-tensor. Non-tensor received: {x}"
+                )
         if not self.arguments.keras_tensors and not self.outputs:
             raise ValueError("A node needs inputs or outputs")
         if not self.arguments.keras_tensors:

@@ -121,7 +121,9 @@ def categorical(logits: Any, num_samples: int, dtype: Any = "int32", seed: Any =
     """
     shape = tuple(convert_to_tensor(logits).shape)
     if len(shape) != 2:
-        raise ValueError(f"`logits` should be a 2-D tensor with shape [batch_size, num_classes]. Received: logits={logits}")
+        raise ValueError(
+            f"`logits` should be a 2-D tensor with shape [batch_size, num_classes]. Received: logits={logits}"
+        )
     if any_symbolic_tensors((logits,)):
         return _categorical(logits, num_samples, dtype, seed)
     return _categorical.__wrapped__(logits, num_samples, dtype, seed)
@@ -176,7 +178,9 @@ def _draw_dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any =
     shape = list(x.shape)
     if noise_shape is not None:
         if len(noise_shape) != len(shape):
-            raise ValueError(f"dropout: `noise_shape`={tuple(noise_shape)} must have the rank of `inputs`, {len(shape)}")
+            raise ValueError(
+                f"dropout: `noise_shape`={tuple(noise_shape)} must have the rank of `inputs`, {len(shape)}"
+            )
         shape = [own if d is None else int(d) for own, d in zip(shape, noise_shape, strict=True)]
     keep = engine.random_uniform(draw_seed(seed), shape, dtype="float32") >= rate
     return ops.where(keep, x / (1.0 - rate), ops.zeros_like(x))

@@ -218,10 +218,7 @@ def map_structure_up_to(shallow_structure: Any, func: Callable[..., Any], *struc
             columns.append(_children_like(shallow, items, other, path))
         return kind.build(
             shallow,
-            [
-                walk(value, tuple(column[i] for column in columns), (*path, key))
-                for i, (key, value) in enumerate(items)
-            ],
+            [walk(value, tuple(column[i] for column in columns), (*path, key)) for i, (key, value) in enumerate(items)],
         )
 
     return walk(shallow_structure, structures, ())
@@ -266,7 +263,9 @@ def _assert_same(a: Any, b: Any, none_is_leaf: bool = True) -> None:
         items_x, items_y = kind_x.items(x), kind_y.items(y)
         if isinstance(x, Mapping):
             if set(x) != set(y):
-                raise ValueError(f"the structures differ at {path}: keys {sorted(map(str, x))} and {sorted(map(str, y))}")
+                raise ValueError(
+                    f"the structures differ at {path}: keys {sorted(map(str, x))} and {sorted(map(str, y))}"
+                )
             items_y = [(key, y[key]) for key, _ in items_x]
         elif len(items_x) != len(items_y):
             raise ValueError(f"the structures differ at {path}: {len(items_x)} and {len(items_y)} elements")

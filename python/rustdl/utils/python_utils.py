@@ -24,9 +24,7 @@ def to_list(x: Any) -> list[Any]:
     return x if isinstance(x, list) else [x]
 
 
-def remove_long_seq(
-    maxlen: int, seq: Iterable[Any], label: Iterable[Any]
-) -> tuple[list[Any], list[Any]]:
+def remove_long_seq(maxlen: int, seq: Iterable[Any], label: Iterable[Any]) -> tuple[list[Any], list[Any]]:
     """The sequences shorter than `maxlen`, and their labels."""
     pairs = [(s, y) for s, y in zip(seq, label, strict=True) if len(s) < maxlen]
     return [s for s, _ in pairs], [y for _, y in pairs]

@@ -140,7 +140,9 @@ def get_layer_index_bound_by_layer_name(layers: list[Any], layer_range: Any = No
     if layer_range is None:
         return [0, len(layers)]
     if len(layer_range) != 2:
-        raise ValueError(f"layer_range must be a list or tuple of length 2. Received: layer_range = {layer_range} of length {len(layer_range)}")
+        raise ValueError(
+            f"layer_range must be a list or tuple of length 2. Received: layer_range = {layer_range} of length {len(layer_range)}"
+        )
     if not isinstance(layer_range[0], str) or not isinstance(layer_range[1], str):
         raise ValueError(f"layer_range should contain string type only. Received: {layer_range}")
     lower = [i for i, layer in enumerate(layers) if re.match(layer_range[0], layer.name)]

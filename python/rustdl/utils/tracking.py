@@ -74,7 +74,9 @@ class Tracker:
             return type(attr)(*[self.track(x) for x in attr])
         if isinstance(attr, tuple):
             wrapped = tuple(self.track(x) for x in attr)
-            return attr if type(attr) is not tuple or all(a is b for a, b in zip(attr, wrapped, strict=True)) else wrapped
+            return (
+                attr if type(attr) is not tuple or all(a is b for a, b in zip(attr, wrapped, strict=True)) else wrapped
+            )
         if type(attr) is list:
             return TrackedList(attr, self)
         if type(attr) is dict:
@@ -108,7 +110,9 @@ class Tracker:
             ValueError: The tracker is locked.
         """
         if self.locked:
-            raise ValueError(self._lock_message or "You cannot add new elements of state to a layer that is already built.")
+            raise ValueError(
+                self._lock_message or "You cannot add new elements of state to a layer that is already built."
+            )
         self.config[store_name][1].append(value)
         self.stored_ids[store_name].add(id(value))
 
