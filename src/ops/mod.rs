@@ -11,8 +11,6 @@ pub mod cumulative;
 pub mod diagonal;
 pub mod elementary;
 pub mod gather;
-#[cfg(test)]
-mod gradcheck;
 pub mod index;
 pub mod linalg;
 pub mod logic;
@@ -20,6 +18,7 @@ pub mod map;
 pub mod math;
 pub mod pad;
 pub mod pool;
+pub mod random;
 pub mod rearrange;
 pub mod reduce;
 pub mod rows;
