@@ -78,7 +78,7 @@ impl Op for Concatenate {
 }
 
 /// Tensors of a common dtype.
-fn promoted(op: &'static str, xs: &[Tensor]) -> Result<Vec<Tensor>> {
+pub fn promoted(op: &'static str, xs: &[Tensor]) -> Result<Vec<Tensor>> {
     let Some(first) = xs.first() else {
         return Err(Error::argument(op, "needs at least one tensor"));
     };
