@@ -4,20 +4,13 @@ use super::coef::{ERF_LARGE, ERF_SMALL, ERFCX};
 use super::{Coef, c, exp, map, poly_of};
 use crate::simd::Lanes;
 
-/// `erf x = x + x G(x^2)` for `|x| < 0.92`, in `f32`.
-#[inline(always)]
-unsafe fn erf_near<T: Coef, L: Lanes<T>>(x: L::V) -> L::V {
-    let g = poly_of::<T, L, f32>(L::mul(x, x), ERF_SMALL);
-    L::fma(x, g, x)
-}
-
 #[inline(always)]
 pub unsafe fn erf<T: Coef, L: Lanes<T>>(x: L::V) -> L::V {
     if !T::SINGLE {
         return map::<T, L>(x, libm::erf);
     }
-    // 1 - exp(-a H(a)) beyond 0.92; from 3.94 on the nearest f32 is 1.
-    let near = erf_near::<T, L>(x);
+    // x + x G(x^2) below 0.92, 1 - exp(-a H(a)) beyond; from 3.94 on the nearest f32 is 1.
+    let near = L::fma(x, poly_of::<T, L, f32>(L::mul(x, x), ERF_SMALL), x);
     let a = L::min(c::<T, L>(3.94), L::abs(x));
     let power = L::mul(L::neg(a), poly_of::<T, L, f32>(a, ERF_LARGE));
     let (p, k) = exp::parts::<T, L>(power);
@@ -26,29 +19,31 @@ pub unsafe fn erf<T: Coef, L: Lanes<T>>(x: L::V) -> L::V {
     L::select(L::lt(a, c::<T, L>(0.92)), near, far)
 }
 
+/// `erfc a` for `0 <= a <= 10.1`, to about 2^-29.
+///
+/// `e^-a^2 F(t) / (1 + 2a)`, `t = (a - 3) / (a + 3)` (Shepherd and Laframboise 1981). In `f64`, since an error
+/// of the exponent is a relative one of the result; the square of an `f32` is exact there.
+#[inline(always)]
+unsafe fn erfc_positive<L: Lanes<f64>>(a: L::V) -> L::V {
+    let three = L::splat(3.0);
+    let t = L::div(L::sub(a, three), L::add(a, three));
+    let f = poly_of::<f64, L, f64>(t, ERFCX);
+    let e = exp::exp::<f64, L>(L::neg(L::mul(a, a)));
+    L::div(L::mul(e, f), L::fma(L::splat(2.0), a, L::splat(1.0)))
+}
+
 #[inline(always)]
 pub unsafe fn erfc<T: Coef, L: Lanes<T>>(x: L::V) -> L::V {
     if !T::SINGLE {
         return map::<T, L>(x, libm::erfc);
     }
-    // e^-a^2 F(t) / (1 + 2a), t = (a - 3) / (a + 3) (Shepherd and Laframboise 1981); 0 from 10.1 on.
-    // a^2 = square + rest in full, since an error of the exponent is a relative one of the result.
-    let three = c::<T, L>(3.0);
+    // From 10.1 on the result is 0.
     let a = L::min(c::<T, L>(10.1), L::abs(x));
-    let t = L::div(L::sub(a, three), L::add(a, three));
-    let one = L::splat(T::ONE);
-    let q = L::div(
-        poly_of::<T, L, f32>(t, ERFCX),
-        L::fma(c::<T, L>(2.0), a, one),
+    let (low, high) = L::widen(a);
+    let y = L::narrow(
+        erfc_positive::<L::Wide>(low),
+        erfc_positive::<L::Wide>(high),
     );
-    let square = L::mul(a, a);
-    let rest = L::fms(a, a, square);
-    let (k, r) = exp::reduce::<T, L>(L::neg(square));
-    let e = exp::expm1_reduced::<T, L>(L::sub(r, rest));
-    let y = L::scale_pow2(L::fma(q, e, q), k);
     let negative = L::lt(x, L::zero());
-    let y = L::select(negative, L::sub(c::<T, L>(2.0), y), y);
-    // Near 0 the rounding of t would cost several units.
-    let near = L::sub(one, erf_near::<T, L>(x));
-    L::select(L::lt(a, c::<T, L>(0.5)), near, y)
+    L::select(negative, L::sub(c::<T, L>(2.0), y), y)
 }

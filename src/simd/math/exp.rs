@@ -5,7 +5,7 @@ use crate::simd::Lanes;
 
 /// `x = k ln 2 + r` with integral `k` and `|r| <= ln2 / 2`: `(k, r)`.
 #[inline(always)]
-pub(super) unsafe fn reduce<T: Coef, L: Lanes<T>>(x: L::V) -> (L::V, L::V) {
+unsafe fn reduce<T: Coef, L: Lanes<T>>(x: L::V) -> (L::V, L::V) {
     let k = L::round_even(L::mul(x, L::splat(T::LOG2_E[0])));
     let r = L::fnma(k, L::splat(T::LN_2[0]), x);
     (k, L::fnma(k, L::splat(T::LN_2[1]), r))
@@ -13,7 +13,7 @@ pub(super) unsafe fn reduce<T: Coef, L: Lanes<T>>(x: L::V) -> (L::V, L::V) {
 
 /// `e^r - 1` for `|r| <= ln2 / 2`.
 #[inline(always)]
-pub(super) unsafe fn expm1_reduced<T: Coef, L: Lanes<T>>(r: L::V) -> L::V {
+unsafe fn expm1_reduced<T: Coef, L: Lanes<T>>(r: L::V) -> L::V {
     L::fma(L::mul(r, r), poly::<T, L>(r, T::EXP), r)
 }
 

@@ -5,7 +5,45 @@
 //! [`math_f32`](super::math_f32)`::exp::<L>(v)` and [`math_f64`](super::math_f64). All levels do the
 //! same operations in the same order (FMA included), so they agree bit for bit.
 //!
-//! TABLE
+//! The largest errors, in units in the last place (ULP): over all 2^32 `f32`, and over 8192 `f64` of
+//! all sizes against 200-bit arithmetic. The tests hold `f32` to the bound given, and `f64` to 4
+//! (`exp`, `exp2` and `log`: 2). Subnormal results, infinities, NaN and signed zeros are right too.
+//!
+//! | function | bound | `f32` | `f64` |
+//! |---|---|---|---|
+//! | `exp` | 1.0 | 0.98 | 0.90 |
+//! | `exp2` | 1.0 | 0.95 | 0.80 |
+//! | `expm1` | 1.5 | 1.44 | 1.61 |
+//! | `sigmoid` | 2.5 | 2.40 | 1.87 |
+//! | `tanh` | 2.5 | 2.42 | 1.77 |
+//! | `sinh` | 2.0 | 1.62 | 1.46 |
+//! | `cosh` | 1.5 | 1.45 | 1.23 |
+//! | `log` | 1.0 | 0.94 | 1.06 |
+//! | `log2` | 2.0 | 1.80 | 1.32 |
+//! | `log10` | 2.5 | 2.12 | 1.43 |
+//! | `log1p` | 2.0 | 1.59 | 1.07 |
+//! | `softplus` | 2.0 | 1.84 | 1.88 |
+//! | `log_sigmoid` | 2.0 | 1.84 | 1.99 |
+//! | `asinh` | 2.0 | 1.96 | 1.85 |
+//! | `acosh` | 2.5 | 2.47 | 1.61 |
+//! | `atanh` | 2.5 | 2.17 | 1.87 |
+//! | `sin` | 2.0 | 1.56 | 1.36 |
+//! | `cos` | 2.0 | 1.58 | 1.48 |
+//! | `tan` | 4.0 | 3.67 | 2.79 |
+//! | `asin` | 2.5 | 2.29 | 1.95 |
+//! | `acos` | 1.5 | 1.06 | 1.01 |
+//! | `atan` | 1.5 | 1.19 | 1.30 |
+//! | `erf` | 1.5 | 1.24 | 0.75 |
+//! | `erfc` | 1.0 | 0.77 | 1.83 |
+//! | `rsqrt` | 1.5 | 1.49 | 1.42 |
+//! | `cbrt` | 0.5 | 0.50 | 0.50 |
+//! | `atan2` | 1.5 | 1.36 (sampled) | 2.0 (sampled) |
+//! | `pow` | 0.6 | 0.501 (sampled) | the standard library's |
+//!
+//! `cbrt`, `lgamma`, `digamma`, `trigamma`, `erfinv`, and in `f64` `erf`, `erfc` and `pow`, are
+//! worked out lane by lane in `f64`: right, but no faster than a loop. So are `sin`, `cos` and `tan`
+//! from 65536 on.
+
 mod coef;
 mod erf;
 mod exp;

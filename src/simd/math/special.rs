@@ -112,13 +112,11 @@ fn trigamma_scalar(x: f64) -> f64 {
 fn erfinv_scalar(x: f64) -> f64 {
     const A: f64 = 0.147;
     let a = x.abs();
-    // NaN fails the comparison too.
-    if !(a < 1.0) {
-        return if a == 1.0 {
-            x * f64::INFINITY
-        } else {
-            f64::NAN
-        };
+    if a.is_nan() || a > 1.0 {
+        return f64::NAN;
+    }
+    if a == 1.0 {
+        return f64::INFINITY.copysign(x);
     }
     if a < 1e-9 {
         return x / FRAC_2_SQRT_PI; // the next term is smaller by x^2 pi / 12
