@@ -138,8 +138,8 @@ def check_build_signature(layer: Any, shapes: dict[str, Any]) -> None:
             problem = f"`build()` has the argument `{p.name}`, which does not end in `_shape`"
         elif p.default is p.empty and p.name not in shapes:
             problem = (
-                f"`build()` has the argument `{p.name}`, but `call()` does not have an argument `{p.name[:-6]}` that was "
-                "given a tensor"
+                f"`build()` has the argument `{p.name}`, but `call()` does not have argument `{p.name[:-6]}` with "
+                "a tensor"
             )
         else:
             continue

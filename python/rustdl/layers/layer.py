@@ -55,6 +55,8 @@ def _wrapped_build(build: Callable[..., None]) -> Callable[..., None]:
         except TypeError:
             pass
         self.built = True
+        if not self._trainable:
+            self.trainable = False
         self._post_build()
         self._lock_state()
 
@@ -135,6 +137,8 @@ class Layer(LayerState, Operation):
             self.activity_regularizer = regularizers.get(activity_regularizer)
         self.input_spec: Any = None
         self._called = False
+        # Whether every layer inside is built, so that their names need no scope any more.
+        self._inner_built = False
         self.built = False
         self.supports_jit = True
         self._trainable = bool(trainable)
@@ -276,8 +280,10 @@ class Layer(LayerState, Operation):
     def _set_dtype_policy(self, policy: Any) -> None:
         from rustdl.dtype_policies.dtype_policy_map import DTypePolicyMap
 
-        if isinstance(policy, DTypePolicyMap) and self.__dict__.get("_path"):
-            policy = policy[self._path or ""]
+        current = self.__dict__.get("_dtype_policy")
+        if isinstance(current, DTypePolicyMap) and self.__dict__.get("_path"):
+            current._policy_map[self._path or ""] = policy
+            return
         object.__setattr__(self, "_dtype_policy", policy)
 
     @property
@@ -306,7 +312,10 @@ class Layer(LayerState, Operation):
         return self._effective_policy().quantization_mode  # type: ignore[no-any-return]
 
     def _effective_policy(self) -> Any:
-        return self._dtype_policy
+        policy = self._dtype_policy
+        if hasattr(policy, "default_policy"):  # a map by path
+            return policy[self._path] if self._path else policy.default_policy
+        return policy
 
     def quantize(self, mode: Any = None, *args: Any, **kwargs: Any) -> None:
         """Refused: rustdl has no quantized layers.
@@ -362,7 +371,12 @@ class Layer(LayerState, Operation):
                     self._maybe_build(spec)
             if self.input_spec is not None:
                 input_spec_lib.assert_input_compatibility(self.input_spec, spec.first_arg, self.name)
-            outputs = self._run(args, kwargs)
+            if self._inner_built:
+                outputs = self._run(args, kwargs)
+            else:
+                with self._open_name_scope():
+                    outputs = self._run(args, kwargs)
+                self._inner_built = all(layer.built for layer in self._flatten_layers(include_self=False))
             if self.activity_regularizer is not None:
                 for x in tree.flatten(outputs):
                     if isinstance(x, Tensor):
@@ -375,7 +389,7 @@ class Layer(LayerState, Operation):
 
     def _run(self, args: Any, kwargs: Any) -> Any:
         """Calls `call`, or makes a node where an argument is symbolic, with variables in the compute dtype."""
-        policy = self._dtype_policy
+        policy = self._effective_policy()
         if self.autocast and policy.compute_dtype != policy.variable_dtype and is_float_dtype(policy.compute_dtype):
             with AutocastScope(policy.compute_dtype):
                 return Operation.__call__(self, *args, **kwargs)
@@ -386,7 +400,7 @@ class Layer(LayerState, Operation):
 
     def _converted(self, args: Any, kwargs: Any) -> tuple[Any, dict[str, Any]]:
         """Arrays as tensors, floats in the dtype of the policy."""
-        policy, autocast, dtype = self._dtype_policy, self.autocast, self.input_dtype
+        policy, autocast, dtype = self._effective_policy(), self.autocast, self.input_dtype
         if len(args) == 1 and not kwargs and type(args[0]) is Tensor:
             x = args[0]
             if x.dtype == dtype or not autocast:
@@ -496,7 +510,7 @@ class Layer(LayerState, Operation):
         self._check_super_called()
         if type(self).call is Layer.call:
             raise NotImplementedError(
-                f"Layer {type(self).__name__} should implement `def compute_output_shape(self, input_shape)`, or `call`"
+                f"Layer {type(self).__name__} does not have a `compute_output_shape` method implemented."
             )
 
         def placeholder(shape: Any) -> KerasTensor:

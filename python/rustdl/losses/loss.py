@@ -110,7 +110,7 @@ def standardize_reduction(reduction: str | None) -> str | None:
 
 def mask_of(x: Any) -> Any:
     """The mask that travels with a tensor, or None."""
-    return getattr(x, "_keras_mask", None)
+    return backend.get_keras_mask(x)
 
 
 def squeeze_or_expand_to_same_rank(x1: Tensor, x2: Tensor, expand_rank_1: bool = True) -> tuple[Tensor, Tensor]:

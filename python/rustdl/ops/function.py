@@ -164,10 +164,7 @@ def _post_order(inputs: list[KerasTensor], outputs: list[KerasTensor]) -> tuple[
             if history is None:
                 if id(tensor) in given:
                     continue
-                raise ValueError(
-                    f"Graph disconnected: the tensor {tensor} was made by no layer or operation and is not among the "
-                    "inputs"
-                )
+                raise ValueError(f"Output {output} is not connected to `inputs`: {tensor} is not among them")
             node = history.operation._inbound_nodes[history.node_index]
             key = id(node)
             if leaving:
@@ -184,6 +181,8 @@ def _post_order(inputs: list[KerasTensor], outputs: list[KerasTensor]) -> tuple[
             open_nodes.add(key)
             stack.append((tensor, True))
             if node.is_input:
+                if id(tensor) not in given:
+                    raise ValueError(f"Output {output} is not connected to `inputs`: {tensor} is not among them")
                 continue
             stack.extend((x, False) for x in reversed(node.input_tensors))
     return order, met

@@ -114,7 +114,7 @@ class Dense(LowRankAdaptation, Layer):
         return (*input_shape[:-1], self.units)
 
     def get_config(self) -> dict[str, Any]:
-        return {
+        config = {
             **super().get_config(),
             "units": self.units,
             "activation": activations.serialize(self.activation),
@@ -123,3 +123,6 @@ class Dense(LowRankAdaptation, Layer):
             "quantization_config": None,
             **self._lora_config(),
         }
+        if self.activity_regularizer is None:
+            del config["activity_regularizer"]  # as Keras writes it
+        return config
