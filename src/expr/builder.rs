@@ -29,12 +29,16 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// A builder for programs with operands of these types.
+    /// A builder for programs with operands of these types, whose nodes are `0..operands.len()`.
     pub fn new(operands: &[Ty]) -> Builder {
-        Builder {
+        let mut builder = Builder {
             operands: operands.to_vec(),
             ..Builder::default()
+        };
+        for i in 0..operands.len() {
+            builder.load(i);
         }
+        builder
     }
 
     /// Adds an operand and gives its node.

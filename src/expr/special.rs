@@ -143,6 +143,9 @@ fn sin_pi(x: f64) -> f64 {
 
 /// The `n`-th derivative of digamma (`n = 0`: digamma itself): recurrence up, then the asymptotic series.
 pub fn polygamma(n: u32, x: f64) -> f64 {
+    if n == 0 && x == 0.0 {
+        return f64::NEG_INFINITY.copysign(-x); // a pole of odd order: the sign is that of -x
+    }
     if x.is_nan() || x == f64::NEG_INFINITY || (x <= 0.0 && x.fract() == 0.0) {
         return f64::NAN;
     }

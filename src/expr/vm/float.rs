@@ -3,7 +3,7 @@
 use super::instr::{Cx, Instr, KernelFn, Op, map1, resolve};
 use crate::expr::eval;
 use crate::expr::ir::{BinOp, Ty, UnOp};
-use crate::simd::{Float, Isa, Lanes, Level};
+use crate::simd::{Float, Isa, Lanes, Level, Math};
 use std::marker::PhantomData;
 
 /// A vector function of one argument.
@@ -40,6 +40,50 @@ vector_functions! { Un,
     Sign(v) L::select(L::gt(L::abs(v), L::zero()), L::copysign(L::splat(T::ONE), v), v);
 }
 
+/// Functions of [`Math`], by its own names.
+macro_rules! math_functions {
+    ($trait:ident: $($name:ident $function:ident($($arg:ident),*);)*) => {
+        $(struct $name;
+        impl<T: Float + Math> $trait<T> for $name {
+            #[inline(always)]
+            unsafe fn apply<L: Lanes<T>>($($arg: L::V),*) -> L::V { T::$function::<L>($($arg),*) }
+        })*
+    };
+}
+
+math_functions! { Un:
+    Exp exp(x);
+    Exp2 exp2(x);
+    Expm1 expm1(x);
+    Sigmoid sigmoid(x);
+    Tanh tanh(x);
+    Sinh sinh(x);
+    Cosh cosh(x);
+    Log log(x);
+    Log2 log2(x);
+    Log10 log10(x);
+    Log1p log1p(x);
+    Asinh asinh(x);
+    Acosh acosh(x);
+    Atanh atanh(x);
+    Sin sin(x);
+    Cos cos(x);
+    Tan tan(x);
+    Asin asin(x);
+    Acos acos(x);
+    Atan atan(x);
+    Erf erf(x);
+    Erfc erfc(x);
+    Erfinv erfinv(x);
+    Lgamma lgamma(x);
+    Digamma digamma(x);
+}
+
+math_functions! { Bin:
+    Atan2 atan2(y, x);
+    Pow pow(x, y);
+}
+
 vector_functions! { Bin,
     Add(a, b) L::add(a, b);
     Sub(a, b) L::sub(a, b);
@@ -48,6 +92,17 @@ vector_functions! { Bin,
     Max(a, b) L::max_nan(a, b);
     Min(a, b) L::min_nan(a, b);
     CopySign(a, b) L::copysign(a, b);
+}
+
+struct LogAddExp;
+
+impl<T: Float + Math> Bin<T> for LogAddExp {
+    /// `max + log1p(exp(-|a - b|))`; the difference of equal infinities is NaN, of which `exp` must not hear.
+    #[inline(always)]
+    unsafe fn apply<L: Lanes<T>>(a: L::V, b: L::V) -> L::V {
+        let d = L::select(L::eq(a, b), L::zero(), L::abs(L::sub(a, b)));
+        L::add(L::max_nan(a, b), T::log1p::<L>(T::exp::<L>(L::neg(d))))
+    }
 }
 
 struct UnLoop<F, T>(PhantomData<(F, T)>);
@@ -114,6 +169,55 @@ unsafe fn bin_loop<T: Float, F: Bin<T>, L: Lanes<T>, const A: bool, const B: boo
             L::load_partial(b.add(i), n - i)
         };
         L::store_partial(dst.add(i), F::apply::<L>(x, y), n - i);
+    }
+}
+
+/// Like [`UnLoop`], with one copy of the function's code.
+struct HeavyUnLoop<F, T>(PhantomData<(F, T)>);
+
+impl<T: Float, F: Un<T>> Op for HeavyUnLoop<F, T> {
+    #[inline(always)]
+    unsafe fn run<I: Isa>(cx: &Cx, ins: &Instr) {
+        heavy_un_loop::<T, F, T::Simd<I>>(cx.len(ins), cx.reg(ins.dst), cx.reg(ins.args[0]));
+    }
+}
+
+#[inline(always)]
+unsafe fn heavy_un_loop<T: Float, F: Un<T>, L: Lanes<T>>(n: usize, dst: *mut T, a: *const T) {
+    let mut i = 0;
+    while i < n {
+        let m = L::N.min(n - i);
+        L::store_partial(dst.add(i), F::apply::<L>(L::load_partial(a.add(i), m)), m);
+        i += m;
+    }
+}
+
+/// Functions that are long enough for a choice at each vector to cost nothing, so that one copy of their code will do.
+struct HeavyBinLoop<F, T>(PhantomData<(F, T)>);
+
+impl<T: Float, F: Bin<T>> Op for HeavyBinLoop<F, T> {
+    #[inline(always)]
+    unsafe fn run<I: Isa>(cx: &Cx, ins: &Instr) {
+        let (a, b) = (cx.reg::<T>(ins.args[0]).cast_const(), cx.reg::<T>(ins.args[1]).cast_const());
+        let (a, b) = ((a, ins.is_single(0)), (b, ins.is_single(1)));
+        heavy_bin_loop::<T, F, T::Simd<I>>(cx.len(ins), cx.reg(ins.dst), a, b);
+    }
+}
+
+#[inline(always)]
+unsafe fn heavy_bin_loop<T: Float, F: Bin<T>, L: Lanes<T>>(
+    n: usize,
+    dst: *mut T,
+    (a, a_single): (*const T, bool),
+    (b, b_single): (*const T, bool),
+) {
+    let mut i = 0;
+    while i < n {
+        let m = L::N.min(n - i);
+        let x = if a_single { L::splat(*a) } else { L::load_partial(a.add(i), m) };
+        let y = if b_single { L::splat(*b) } else { L::load_partial(b.add(i), m) };
+        L::store_partial(dst.add(i), F::apply::<L>(x, y), m);
+        i += m;
     }
 }
 
@@ -202,7 +306,7 @@ impl<const HALF: bool> Op for Narrow<HALF> {
 }
 
 /// The code of `op` on type `T`.
-pub(super) fn unary<T: Float>(op: UnOp, level: Level) -> KernelFn {
+pub(super) fn unary<T: Float + Math>(op: UnOp, level: Level) -> KernelFn {
     match op {
         UnOp::Neg => resolve::<UnLoop<Neg, T>>(level),
         UnOp::Abs => resolve::<UnLoop<Abs, T>>(level),
@@ -219,12 +323,37 @@ pub(super) fn unary<T: Float>(op: UnOp, level: Level) -> KernelFn {
         UnOp::IsFinite => resolve::<Test<T, 2>>(level),
         UnOp::RoundBf16 => resolve::<Narrow<false>>(level),
         UnOp::RoundF16 => resolve::<Narrow<true>>(level),
+        UnOp::Exp => resolve::<HeavyUnLoop<Exp, T>>(level),
+        UnOp::Exp2 => resolve::<HeavyUnLoop<Exp2, T>>(level),
+        UnOp::Expm1 => resolve::<HeavyUnLoop<Expm1, T>>(level),
+        UnOp::Sigmoid => resolve::<HeavyUnLoop<Sigmoid, T>>(level),
+        UnOp::Tanh => resolve::<HeavyUnLoop<Tanh, T>>(level),
+        UnOp::Sinh => resolve::<HeavyUnLoop<Sinh, T>>(level),
+        UnOp::Cosh => resolve::<HeavyUnLoop<Cosh, T>>(level),
+        UnOp::Log => resolve::<HeavyUnLoop<Log, T>>(level),
+        UnOp::Log2 => resolve::<HeavyUnLoop<Log2, T>>(level),
+        UnOp::Log10 => resolve::<HeavyUnLoop<Log10, T>>(level),
+        UnOp::Log1p => resolve::<HeavyUnLoop<Log1p, T>>(level),
+        UnOp::Asinh => resolve::<HeavyUnLoop<Asinh, T>>(level),
+        UnOp::Acosh => resolve::<HeavyUnLoop<Acosh, T>>(level),
+        UnOp::Atanh => resolve::<HeavyUnLoop<Atanh, T>>(level),
+        UnOp::Sin => resolve::<HeavyUnLoop<Sin, T>>(level),
+        UnOp::Cos => resolve::<HeavyUnLoop<Cos, T>>(level),
+        UnOp::Tan => resolve::<HeavyUnLoop<Tan, T>>(level),
+        UnOp::Asin => resolve::<HeavyUnLoop<Asin, T>>(level),
+        UnOp::Acos => resolve::<HeavyUnLoop<Acos, T>>(level),
+        UnOp::Atan => resolve::<HeavyUnLoop<Atan, T>>(level),
+        UnOp::Erf => resolve::<HeavyUnLoop<Erf, T>>(level),
+        UnOp::Erfc => resolve::<HeavyUnLoop<Erfc, T>>(level),
+        UnOp::Erfinv => resolve::<HeavyUnLoop<Erfinv, T>>(level),
+        UnOp::Lgamma => resolve::<HeavyUnLoop<Lgamma, T>>(level),
+        UnOp::Digamma => resolve::<HeavyUnLoop<Digamma, T>>(level),
         _ => resolve::<UnRare<T>>(level),
     }
 }
 
 /// The code of `op` on type `T`, with the arguments that are single values.
-pub(super) fn binary<T: Float>(op: BinOp, single: u8, level: Level) -> KernelFn {
+pub(super) fn binary<T: Float + Math>(op: BinOp, single: u8, level: Level) -> KernelFn {
     match op {
         BinOp::Add => forms::<T, Add>(single, level),
         BinOp::Sub => forms::<T, Sub>(single, level),
@@ -233,6 +362,9 @@ pub(super) fn binary<T: Float>(op: BinOp, single: u8, level: Level) -> KernelFn 
         BinOp::Max => forms::<T, Max>(single, level),
         BinOp::Min => forms::<T, Min>(single, level),
         BinOp::CopySign => forms::<T, CopySign>(single, level),
+        BinOp::Atan2 => resolve::<HeavyBinLoop<Atan2, T>>(level),
+        BinOp::Pow => resolve::<HeavyBinLoop<Pow, T>>(level),
+        BinOp::LogAddExp => resolve::<HeavyBinLoop<LogAddExp, T>>(level),
         _ => resolve::<BinRare<T>>(level),
     }
 }
