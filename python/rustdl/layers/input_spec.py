@@ -110,12 +110,7 @@ def _squeezed(shape: tuple[Any, ...], spec: InputSpec) -> tuple[tuple[Any, ...],
 
 def _check_one(x: Any, spec: InputSpec, layer_name: str, index: int = 0) -> None:
     shape = tuple(x.shape)
-    where = (
-        f'Input with name "{spec.name}" of layer "{layer_name}"'
-        if spec.name
-        else f'Input {index} of layer "{layer_name}"'
-    )
-    where += " is incompatible with the layer: "
+    where = f"Input {index} with name '{spec.name}' of layer '{layer_name}' is incompatible with the layer: "
     if spec.ndim is not None and not spec.allow_last_axis_squeeze and len(shape) != spec.ndim:
         raise ValueError(f"{where}expected ndim={spec.ndim}, found ndim={len(shape)}. Full shape received: {shape}")
     if spec.max_ndim is not None and len(shape) > spec.max_ndim:
@@ -136,8 +131,6 @@ def _check_one(x: Any, spec: InputSpec, layer_name: str, index: int = 0) -> None
         for size, wanted in zip(found, expected, strict=False):
             if wanted is not None and size is not None and size != wanted:
                 raise ValueError(f"{where}expected shape={expected}, found shape={found}")
-        if len(found) != len(expected):
-            raise ValueError(f"{where}expected shape={expected}, found shape={found}")
 
 
 def assert_input_compatibility(input_spec: Any, inputs: Any, layer_name: str) -> None:
@@ -163,6 +156,13 @@ def assert_input_compatibility(input_spec: Any, inputs: Any, layer_name: str) ->
     else:
         values = tree.flatten(inputs)
     if len(values) != len(specs):
+        names = [spec.name for spec in specs if spec is not None]
+        if names and all(name is not None for name in names):
+            example = ", ".join(f"'{name}': ..." for name in names)
+            raise ValueError(
+                f'Layer "{layer_name}" expects {len(specs)} named input(s) with keys {names}, but it received '
+                f"{len(values)} input tensors. Pass inputs as a dict, e.g. `layer({{{example}}})`."
+            )
         raise ValueError(
             f'Layer "{layer_name}" expects {len(specs)} input(s), but it received {len(values)} input tensors. '
             f"Inputs received: {inputs}"
@@ -170,6 +170,10 @@ def assert_input_compatibility(input_spec: Any, inputs: Any, layer_name: str) ->
     for index, (x, spec) in enumerate(zip(values, specs, strict=True)):
         if spec is None or (x is None and spec.optional):
             continue
+        if x is None:
+            raise ValueError(
+                f"Input {index} with name '{spec.name}' of layer '{layer_name}' is None, but this input is not optional."
+            )
         if not hasattr(x, "shape"):
             raise ValueError(
                 f"Inputs to a layer should be tensors. Got '{x}' (of type {type(x)}) as input for layer '{layer_name}'."

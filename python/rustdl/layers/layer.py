@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -407,6 +407,8 @@ class Layer(LayerState, Operation):
                 return args, kwargs
 
         def leaf(x: Any) -> Any:
+            if isinstance(x, KerasTensor):
+                return x
             converted = policy.convert_input(x, autocast, dtype)
             if converted is not x:
                 mask = get_keras_mask(x)
@@ -482,9 +484,19 @@ class Layer(LayerState, Operation):
 
     def symbolic_call(self, *args: Any, **kwargs: Any) -> Any:
         """Works out the outputs' shapes and dtypes and records a node."""
-        outputs = self.compute_output_spec(*args, **kwargs)
+        # The call itself casts its inputs: the graph needs no node for it, only shapes in the right dtype.
+        spec_args, spec_kwargs = args, kwargs
+        if self._convert_input_args and self.autocast:
+            spec_args, spec_kwargs = tree.map_structure(self._cast_symbolic, (args, kwargs))
+        outputs = self.compute_output_spec(*spec_args, **spec_kwargs)
         Node(self, args, kwargs, outputs)
         return outputs
+
+    def _cast_symbolic(self, x: Any) -> Any:
+        dtype = self.input_dtype
+        if isinstance(x, KerasTensor) and x.dtype != dtype and is_float_dtype(x.dtype):
+            return KerasTensor(x.shape, dtype=dtype, name=x.name)
+        return x
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """The outputs as `KerasTensor`s: from `compute_output_shape` where a subclass defines it, else by tracing."""
@@ -675,7 +687,7 @@ class Layer(LayerState, Operation):
     def _open_name_scope(self) -> name_scope:
         if self.__dict__.get("_parent_path") is None:
             object.__setattr__(self, "_parent_path", current_path())
-        return name_scope(self.name, caller=self)
+        return name_scope(self.name, caller=self, override_parent=self._parent_path)
 
     def _check_super_called(self) -> None:
         if self.__dict__.get("_lock", True):
@@ -688,9 +700,8 @@ class Layer(LayerState, Operation):
         if self.input_spec:
             input_spec_lib.assert_input_compatibility(self.input_spec, arg, layer_name=self.name)
 
-    def _flatten_layers(self, include_self: bool = True, recursive: bool = True) -> Iterator[Layer]:
-        if include_self:
-            yield self
+    def _flatten_layers(self, include_self: bool = True, recursive: bool = True) -> list[Layer]:
+        found: list[Layer] = [self] if include_self else []
         pending = list(reversed(self._layers))
         seen: set[int] = {id(self)}
         while pending:
@@ -698,9 +709,10 @@ class Layer(LayerState, Operation):
             if id(layer) in seen:
                 continue
             seen.add(id(layer))
-            yield layer
+            found.append(layer)
             if recursive:
                 pending.extend(reversed(layer._layers))
+        return found
 
     def _obj_type(self) -> str:
         return "Layer"

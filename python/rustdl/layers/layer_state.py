@@ -258,6 +258,12 @@ class LayerState:
             ValueError: The layer has no, or another number of weights.
         """
         own = [*self._trainable_variables, *self._non_trainable_variables]
+        self._check_load_own_variables(store)
+        for i, v in enumerate(own):
+            v.assign(store[f"{i}"])
+
+    def _check_load_own_variables(self, store: Any) -> None:
+        own = [*self._trainable_variables, *self._non_trainable_variables]
         if len(store) != len(own):
             if not own and not self.built:
                 raise ValueError(
@@ -274,8 +280,6 @@ class LayerState:
                 f"Layer '{self.name}' expected {len(own)} variables, but received {len(store)} variables during "
                 f"loading. Expected: {[v.name for v in own]}"
             )
-        for i, v in enumerate(own):
-            v.assign(store[f"{i}"])
 
 
 def _is_trainable_variable(x: Any) -> bool:

@@ -48,6 +48,13 @@ def clone_model(
     kwargs.pop("cache", None)
     if kwargs:
         raise ValueError(f"Unexpected keyword argument(s): {tuple(kwargs)}")
+    new = _clone(model, input_tensors, clone_function, call_function, recursive)
+    if getattr(model, "compiled", False):
+        new.compile_from_config(model.get_compile_config())
+    return new
+
+
+def _clone(model: Any, input_tensors: Any, clone_function: Any, call_function: Any, recursive: bool) -> Any:
     if isinstance(model, Sequential):
         if call_function is not None:
             raise ValueError(
@@ -75,10 +82,11 @@ def clone_model(
     return type(model).from_config(model.get_config())
 
 
-def _recursing(clone_function: Callable[..., Any]) -> Callable[..., Any]:
+def _recursing(clone_function: Callable[..., Any], call_function: Any) -> Callable[..., Any]:
     def clone(layer: Any) -> Any:
         if isinstance(layer, Model):
-            return clone_model(layer, clone_function=clone_function, recursive=True)
+            call = call_function if isinstance(layer, Functional) else None
+            return clone_model(layer, clone_function=clone_function, call_function=call, recursive=True)
         return clone_function(layer)
 
     return clone
@@ -92,7 +100,7 @@ def _clone_sequential(
             f"Expected `clone_function` argument to be a callable. Received: clone_function={clone_function}"
         )
     if recursive:
-        clone_function = _recursing(clone_function)
+        clone_function = _recursing(clone_function, None)
     layers = [clone_function(layer) for layer in model.layers]
     first = model.__dict__["_stack"][0] if model.__dict__["_stack"] else None
     if input_tensors is not None:
@@ -132,7 +140,7 @@ def _clone_functional(
     elif not callable(call_function):
         raise ValueError(f"Expected `call_function` argument to be a callable. Received: call_function={call_function}")
     if recursive:
-        clone_function = _recursing(clone_function)
+        clone_function = _recursing(clone_function, call_function)
 
     if input_tensors is not None:
         flat = tree.flatten(input_tensors)

@@ -136,6 +136,9 @@ class Functional(Function, Model):
             mask: Masks of the inputs.
             **kwargs: Further arguments that layers pass on.
         """
+        if isinstance(inputs, dict) and isinstance(self._inputs_struct, dict):
+            if any(key not in self._inputs_struct for key in inputs):
+                warnings.warn(self._struct_mismatch(inputs), stacklevel=3)
         flat = self._standardize_inputs(inputs)
         if mask is not None:
             for x, m in zip(flat, tree.flatten(mask), strict=False):
@@ -170,9 +173,16 @@ class Functional(Function, Model):
         """Inputs as a flat list in order, in the dtype and rank of the placeholders."""
         flat = self._flatten_to_reference_inputs(inputs)
         result = []
-        for x, reference in zip(flat, self._inputs, strict=True):
-            result.append(_adjusted(x, reference))
+        paths = [".".join(map(str, path)) for path, _ in tree.flatten_with_path(self._inputs_struct)]
+        for x, reference, path in zip(flat, self._inputs, paths, strict=True):
+            result.append(_adjusted(x, reference, path))
         return result
+
+    def _struct_mismatch(self, inputs: Any) -> str:
+        return (
+            f"The structure of `inputs` doesn't match the expected structure.\nExpected: "
+            f"{_names(self._inputs_struct)}\nReceived: inputs={_describe(inputs)}"
+        )
 
     def _flatten_to_reference_inputs(self, inputs: Any) -> list[Any]:
         structure = self._inputs_struct
@@ -194,11 +204,9 @@ class Functional(Function, Model):
         else:
             found = tree.flatten(inputs)
             if tree.is_nested(structure) and _outline(inputs) != _outline(structure):
-                warnings.warn(
-                    f"The structure of `inputs` doesn't match the expected structure.\nExpected: "
-                    f"{_names(structure)}\nReceived: inputs={_describe(inputs)}",
-                    stacklevel=4,
-                )
+                if isinstance(structure, dict) and len(found) == len(self._inputs) > 1:
+                    raise ValueError(self._struct_mismatch(inputs))
+                warnings.warn(self._struct_mismatch(inputs), stacklevel=4)
         if len(found) != len(self._inputs):
             raise ValueError(
                 f"Layer '{self.name}' expected {len(self._inputs)} input(s) ({[x.name for x in self._inputs]}). "
@@ -225,7 +233,8 @@ def functional_like_constructor(cls: type) -> bool:
 
     own = list(inspect.signature(cls.__init__).parameters.values())[1:]  # type: ignore[misc]
     wanted = list(inspect.signature(Functional.__init__).parameters.values())[1:]
-    return [p.name for p in own] == [p.name for p in wanted]
+    passes_on = {p.kind for p in own} >= {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
+    return passes_on or [p.name for p in own] == [p.name for p in wanted]
 
 
 def _check_keras_tensors(values: Any, what: str) -> None:
@@ -289,7 +298,8 @@ def _call_with(training: Any, extra: dict[str, Any]) -> Any:
         if isinstance(operation, Layer):
             names = operation._call_context_args
             for name, value in (("training", training), *extra.items()):
-                if value is not None and name in names and kwargs.get(name) is None:
+                # Layers without the argument hand it on to those inside.
+                if value is not None and name in names:
                     kwargs[name] = value
             # Masks are found on the tensors anew: those of the graph are symbolic.
         return fn(*args, **kwargs)
@@ -314,7 +324,7 @@ def _input_spec(structure: Any) -> Any:
     return spec(structure, structure.name)
 
 
-def _adjusted(x: Any, reference: KerasTensor) -> Any:
+def _adjusted(x: Any, reference: KerasTensor, path: str = "") -> Any:
     """An input in the dtype of its placeholder, with a last axis of size 1 added or taken off."""
     if x is None:
         return None
@@ -334,7 +344,8 @@ def _adjusted(x: Any, reference: KerasTensor) -> Any:
             x = ops.expand_dims(x, axis=-1)
         else:
             raise ValueError(
-                f"Invalid input shape for input {original}. Expected shape {reference.shape}, but input has incompatible shape {tuple(x.shape)}"
+                f"Invalid input shape for input {original} with name '{reference.name}' and path '{path}'. Expected "
+                f"shape {reference.shape}, but input has incompatible shape {tuple(x.shape)}"
             )
     if mask is not None and x is not original:
         set_keras_mask(x, mask)

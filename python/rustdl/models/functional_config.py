@@ -12,8 +12,6 @@ from rustdl.ops.node import Node
 
 def functional_config(model: Any) -> dict[str, Any]:
     """The configuration of a functional model."""
-    from rustdl.saving import serialize_keras_object
-
     # Nodes are numbered by their place among those of the model.
     numbers: dict[str, int] = {}
     for operation in model.operations:
@@ -31,7 +29,7 @@ def functional_config(model: Any) -> dict[str, Any]:
             for i, node in enumerate(operation._inbound_nodes)
             if make_node_key(operation, i) in model._nodes and not node.is_input
         ]
-        entry = serialize_keras_object(operation)
+        entry = _operation_entry(operation)
         entry["name"] = operation.name
         entry["inbound_nodes"] = nodes
         layers.append(entry)
@@ -47,6 +45,33 @@ def functional_config(model: Any) -> dict[str, Any]:
         "input_layers": tree.map_structure(place, model._inputs_struct),
         "output_layers": tree.map_structure(place, model._outputs_struct),
     }
+
+
+def _operation_entry(operation: Any) -> dict[str, Any]:
+    """The configuration of a layer, or of an op under the name that Keras gives it."""
+    from rustdl.ops._symbolic import OpFunction
+    from rustdl.saving import serialize_keras_object
+
+    if not isinstance(operation, OpFunction):
+        found: dict[str, Any] = serialize_keras_object(operation)
+        return found
+    name = type(operation).__name__
+    return {
+        "module": f"keras.src.ops.{_family(operation.function_name)}",
+        "class_name": name,
+        "config": serialize_keras_object(operation.get_config()),
+        "registered_name": name,
+    }
+
+
+def _family(name: str) -> str:
+    """The file in which Keras has an op."""
+    from rustdl.ops import core, image, linalg, nn, numpy
+
+    for family, module in (("nn", nn), ("linalg", linalg), ("image", image), ("numpy", numpy)):
+        if name in dir(module):
+            return family
+    return "core" if hasattr(core, name) else "math"
 
 
 def _serialize_node(node: Node, numbers: dict[str, int]) -> dict[str, Any]:
@@ -106,7 +131,7 @@ def functional_from_config(cls: Any, config: dict[str, Any], custom_objects: dic
                 left.append(name)
         if left and not _progress(left, operations, waiting):
             raise ValueError(
-                f"The configuration of model '{config.get('name')}' has calls whose inputs are never made: {left}"
+                f"The configuration of model '{config.get('name')}' has a loop: {left} wait for each other"
             )
         pending = left
 
@@ -159,11 +184,8 @@ def _is_place(x: Any) -> bool:
 def _make_operation(entry: dict[str, Any], custom_objects: dict[str, Any] | None) -> Any:
     from rustdl.saving import deserialize_keras_object
 
-    if "module" not in entry:
-        raise ValueError(
-            f"The layer {entry.get('name')!r} has a configuration in the format of Keras 2, which has no 'module'; "
-            "save the model again with Keras 3"
-        )
+    if "module" not in entry:  # as Keras 2 wrote it
+        entry = {**entry, "module": "keras.layers"}
     module = str(entry["module"])
     if module.startswith(("keras.src.ops", "keras.ops", "rustdl.ops")) and entry["class_name"] != "Function":
         return operation_from_config(entry)
@@ -196,22 +218,36 @@ def operation_from_config(entry: dict[str, Any]) -> Any:
     raise ValueError(f"The operation {class_name!r} of the configuration is not in rustdl.ops")
 
 
+def _made_tensor(operations: dict[str, Any], name: str, node_index: int, tensor_index: int) -> Any:
+    operation = operations.get(name)
+    if operation is None:
+        raise ValueError(f"Missing node: {name}: the configuration refers to a layer that it does not have")
+    if node_index >= len(operation._inbound_nodes):
+        raise _NotYet
+    return operation._inbound_nodes[node_index].output_tensors[tensor_index]
+
+
+def _deserialize_old_node(data: Any, operations: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """A call in the format of Keras 2: `[[layer, node, tensor, kwargs], ...]`."""
+    tensors, kwargs = [], {}
+    for entry in [data] if data and isinstance(data[0], str) else data:
+        name, node_index, tensor_index, *rest = entry
+        tensors.append(_made_tensor(operations, name, node_index, tensor_index))
+        kwargs.update(rest[0] if rest else {})
+    return [tensors[0] if len(tensors) == 1 else tensors], kwargs
+
+
 def _deserialize_node(data: Any, operations: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
     from rustdl.saving import deserialize_keras_object
 
     if not isinstance(data, dict):
-        raise ValueError(f"Expected an inbound node as a dictionary with 'args' and 'kwargs', got {data!r}")
+        return _deserialize_old_node(data, operations)
 
     def leaf(x: Any) -> Any:
         if isinstance(x, dict):
             if x.get("class_name") == "__keras_tensor__":
                 name, node_index, tensor_index = x["config"]["keras_history"]
-                operation = operations.get(name)
-                if operation is None:
-                    raise ValueError(f"The configuration names a layer {name!r} that it does not have")
-                if node_index >= len(operation._inbound_nodes):
-                    raise _NotYet
-                return operation._inbound_nodes[node_index].output_tensors[tensor_index]
+                return _made_tensor(operations, name, node_index, tensor_index)
             if "class_name" in x and "config" in x:
                 return deserialize_keras_object(x)
             return {key: leaf(value) for key, value in x.items()}

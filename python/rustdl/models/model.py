@@ -165,8 +165,12 @@ class Model(Trainer, Layer):
         """Not available yet.
 
         Raises:
-            NotImplementedError: Always.
+            ValueError: A format that Keras does not know.
+            NotImplementedError: One that it knows.
         """
+        formats = ("tf_saved_model", "onnx", "openvino", "litert")
+        if format not in formats:
+            raise ValueError(f"Unrecognized format={format}. Supported formats are: {formats}")
         raise NotImplementedError(f"Model.export to {format!r} is not available; use `model.save(...)`")
 
     @default
@@ -240,6 +244,17 @@ class Model(Trainer, Layer):
                 f"model (i.e. its variables) upon deserialization: {config}",
                 stacklevel=2,
             )
+
+    def __reduce__(self) -> Any:
+        """Pickles by configuration, weights and the arguments of `compile`, where the class has a configuration."""
+        from rustdl.models.functional import Functional
+        from rustdl.models.sequential import Sequential
+
+        if not isinstance(self, (Functional, Sequential)):
+            return object.__reduce_ex__(self, 2)
+        custom = {type(layer).__name__: type(layer) for layer in self._flatten_layers()}
+        compiled = self.get_compile_config() if getattr(self, "compiled", False) else None
+        return _unpickle, (type(self), self.get_config(), self.get_weights(), compiled, custom)
 
     def to_json(self, **kwargs: Any) -> str:
         """The configuration as JSON; `model_from_json` makes a model of it.
@@ -323,6 +338,19 @@ class Model(Trainer, Layer):
                     by_path[path].assign(value)
 
 
+def _unpickle(cls: Any, config: Any, weights: Any, compiled: Any, custom: dict[str, Any]) -> Any:
+    from rustdl.saving import custom_object_scope
+
+    own = {name: value for name, value in custom.items() if not value.__module__.startswith("rustdl.")}
+    with custom_object_scope(own):
+        model = cls.from_config(config)
+        if weights:
+            model.set_weights(weights)
+        if compiled is not None:
+            model.compile_from_config(compiled)
+    return model
+
+
 def _nested_by_path(variables: Any, value_format: str) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for v in variables:
@@ -331,9 +359,7 @@ def _nested_by_path(variables: Any, value_format: str) -> dict[str, Any]:
         for part in scopes:
             inner = inner.setdefault(part, {})
         if leaf in inner:
-            raise ValueError(
-                f"The path {v.path} is used by two variables: a tree by path needs different paths for all"
-            )
+            raise ValueError(f"The following variable path is found twice in the model: '{v.path}'")
         inner[leaf] = v.numpy() if value_format == "numpy_array" else v.value
     return result
 

@@ -37,6 +37,7 @@ class OpFunction(Operation):
     """
 
     function: Any = None
+    function_name = ""
     parameters: tuple[str, ...] | None = None
 
     def __init__(self, *, name: str | None = None, **settings: Any) -> None:

@@ -46,7 +46,8 @@ class Function(Operation):
             raise ValueError(f"`inputs` argument cannot be empty. Received:\ninputs={inputs}\noutputs={outputs}")
         if not self._outputs:
             raise ValueError(f"`outputs` argument cannot be empty. Received:\ninputs={inputs}\noutputs={outputs}")
-        graph = map_graph(self._inputs, self._outputs)
+        paths = [".".join(map(str, path)) for path, _ in tree.flatten_with_path(outputs)]
+        graph = map_graph(self._inputs, self._outputs, paths)
         self._nodes, self._nodes_by_depth, self._operations, self._operations_by_depth = graph
         self._order = [
             node
@@ -137,6 +138,10 @@ class Function(Operation):
                     )
 
 
+def _not_connected(path: str, tensor: KerasTensor) -> str:
+    return f"Output with path `{path}` is not connected to `inputs`: it needs {tensor}, which is not among them"
+
+
 def _is_input_node(history: KerasHistory) -> bool:
     return history.operation._inbound_nodes[history.node_index].is_input
 
@@ -144,7 +149,9 @@ def _is_input_node(history: KerasHistory) -> bool:
 Graph = tuple[set[str], dict[int, list[Node]], list[Any], dict[int, list[Any]]]
 
 
-def _post_order(inputs: list[KerasTensor], outputs: list[KerasTensor]) -> tuple[list[Node], dict[Any, int]]:
+def _post_order(
+    inputs: list[KerasTensor], outputs: list[KerasTensor], paths: list[str] | None = None
+) -> tuple[list[Node], dict[Any, int]]:
     """The nodes that `outputs` need, parents first, and the order in which operations were met.
 
     A walk with its own stack, since models may be deeper than Python's recursion.
@@ -154,7 +161,8 @@ def _post_order(inputs: list[KerasTensor], outputs: list[KerasTensor]) -> tuple[
     met: dict[int, int] = {}
     done: set[int] = set()
     open_nodes: set[int] = set()
-    for output in outputs:
+    for number, output in enumerate(outputs):
+        path = paths[number] if paths else str(number)
         stack: list[tuple[KerasTensor, bool]] = [(output, False)]
         while stack:
             tensor, leaving = stack.pop()
@@ -164,7 +172,7 @@ def _post_order(inputs: list[KerasTensor], outputs: list[KerasTensor]) -> tuple[
             if history is None:
                 if id(tensor) in given:
                     continue
-                raise ValueError(f"Output {output} is not connected to `inputs`: {tensor} is not among them")
+                raise ValueError(_not_connected(path, tensor))
             node = history.operation._inbound_nodes[history.node_index]
             key = id(node)
             if leaving:
@@ -182,13 +190,13 @@ def _post_order(inputs: list[KerasTensor], outputs: list[KerasTensor]) -> tuple[
             stack.append((tensor, True))
             if node.is_input:
                 if id(tensor) not in given:
-                    raise ValueError(f"Output {output} is not connected to `inputs`: {tensor} is not among them")
+                    raise ValueError(_not_connected(path, tensor))
                 continue
             stack.extend((x, False) for x in reversed(node.input_tensors))
     return order, met
 
 
-def map_graph(inputs: list[KerasTensor], outputs: list[KerasTensor]) -> Graph:
+def map_graph(inputs: list[KerasTensor], outputs: list[KerasTensor], paths: list[str] | None = None) -> Graph:
     """Sorts the graph between inputs and outputs by depth: the number of steps to the outputs.
 
     Returns:
@@ -197,7 +205,7 @@ def map_graph(inputs: list[KerasTensor], outputs: list[KerasTensor]) -> Graph:
     Raises:
         ValueError: An output that cannot be computed from the inputs; a name used twice.
     """
-    order, met = _post_order(inputs, outputs)
+    order, met = _post_order(inputs, outputs, paths)
     node_depth: dict[int, int] = {}
     operation_depth: dict[int, int] = {}
     operations: dict[int, Any] = {}

@@ -53,22 +53,20 @@ class InputLayer(Layer):
                     "Argument `input_tensor` must be a KerasTensor. "
                     f"Received invalid type: input_tensor={input_tensor} (of type {type(input_tensor)})"
                 )
-            if batch_size is not None and (not input_tensor.shape or input_tensor.shape[0] != batch_size):
-                raise ValueError(
-                    f"When providing the `input_tensor` argument, `batch_size` must fit it: {batch_size} and "
-                    f"{input_tensor.shape}"
-                )
-            if shape is not None and tuple(input_tensor.shape[1:]) != standardize_shape(shape):
-                raise ValueError(f"`shape`={shape} does not fit `input_tensor` of shape {input_tensor.shape}")
-            if batch_shape is not None and tuple(input_tensor.shape) != standardize_shape(batch_shape):
-                raise ValueError(
-                    f"`batch_shape`={batch_shape} does not fit `input_tensor` of shape {input_tensor.shape}"
-                )
-            if dtype is not None and backend.standardize_dtype(dtype) != input_tensor.dtype:
-                raise ValueError(
-                    "`input_tensor.dtype` differs from `dtype`. "
-                    f"Received: input_tensor.dtype={input_tensor.dtype} and expected dtype={dtype}"
-                )
+            given = (
+                ("batch_size", batch_size, input_tensor.shape[0] if input_tensor.shape else None),
+                ("shape", None if shape is None else standardize_shape(shape), tuple(input_tensor.shape[1:])),
+                ("batch_shape", None if batch_shape is None else standardize_shape(batch_shape), input_tensor.shape),
+                ("dtype", None if dtype is None else backend.standardize_dtype(dtype), input_tensor.dtype),
+                ("sparse", sparse, input_tensor.sparse),
+                ("ragged", ragged, input_tensor.ragged),
+            )
+            for argument, value, found in given:
+                if value is not None and value != found:
+                    raise ValueError(
+                        f"When providing the `input_tensor` argument, you cannot provide an incompatible `{argument}` "
+                        f"argument: {argument}={value}, but the tensor has {found}."
+                    )
             batch_shape, dtype, sparse, ragged = (
                 input_tensor.shape,
                 input_tensor.dtype,
@@ -88,8 +86,9 @@ class InputLayer(Layer):
         self._dtype = backend.standardize_dtype(dtype)
         self.sparse = bool(sparse)
         self.ragged = bool(ragged)
-        if self.sparse or self.ragged:
-            raise ValueError("rustdl has dense tensors only: `sparse` and `ragged` must be False or None")
+        for argument in ("sparse", "ragged"):
+            if getattr(self, argument):
+                raise ValueError(f"`{argument}=True` is not supported: rustdl has dense tensors only")
         if input_tensor is None:
             input_tensor = KerasTensor(self._batch_shape, dtype=self._dtype, name=self.name)
         self._input_tensor = input_tensor
@@ -99,7 +98,7 @@ class InputLayer(Layer):
 
     def call(self) -> Any:
         """The placeholder stands for data: there is nothing to compute."""
-        raise NotImplementedError("InputLayer has nothing to call")
+        return None
 
     @property
     def batch_shape(self) -> Any:
