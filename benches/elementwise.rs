@@ -25,24 +25,41 @@ impl Job {
         };
         let ins: Vec<Operand> = single.iter().map(|&s| operand(s)).collect();
         let outs: Vec<Operand> = program.outs().iter().map(|_| operand(false)).collect();
-        let values = |k: usize, len: usize| (0..len).map(|i| ((i * 7919 + k) % 1000) as f32 * 1e-3 + 0.1).collect();
+        let values = |k: usize, len: usize| {
+            (0..len)
+                .map(|i| ((i * 7919 + k) % 1000) as f32 * 1e-3 + 0.1)
+                .collect()
+        };
         Job {
             body: Loop::new(program, dims, &ins, &outs, 1),
-            ins: single.iter().enumerate().map(|(k, &s)| values(k, if s { 1 } else { n })).collect(),
+            ins: single
+                .iter()
+                .enumerate()
+                .map(|(k, &s)| values(k, if s { 1 } else { n }))
+                .collect(),
             outs: program.outs().iter().map(|_| vec![0.0; n]).collect(),
         }
     }
 
     fn run(&mut self) {
         let ins: Vec<*const u8> = self.ins.iter().map(|v| v.as_ptr().cast()).collect();
-        let outs: Vec<*mut u8> = self.outs.iter_mut().map(|v| v.as_mut_ptr().cast()).collect();
+        let outs: Vec<*mut u8> = self
+            .outs
+            .iter_mut()
+            .map(|v| v.as_mut_ptr().cast())
+            .collect();
         // SAFETY: every buffer has as many elements as its layout reaches.
         unsafe { self.body.run(&ins, &outs) };
         black_box(&self.outs);
     }
 
     fn bytes(&self) -> u64 {
-        4 * self.ins.iter().chain(&self.outs).map(|v| v.len() as u64).sum::<u64>()
+        4 * self
+            .ins
+            .iter()
+            .chain(&self.outs)
+            .map(|v| v.len() as u64)
+            .sum::<u64>()
     }
 }
 
@@ -94,24 +111,33 @@ fn bench(c: &mut Criterion) {
     }
     group.finish();
     let mut group = c.benchmark_group("rows");
-    for (name, f) in [("softmax", softmax as fn(Sym) -> Sym), ("layer norm", layer_norm)] {
+    for (name, f) in [
+        ("softmax", softmax as fn(Sym) -> Sym),
+        ("layer norm", layer_norm),
+    ] {
         for dims in [[128, 10], [4096, 64], [1 << 14, 1 << 10], [64, 50_000]] {
             let mut job = Job::new(&Program::from_fn1(Ty::F32, f), &dims, &[false]);
             group.throughput(Throughput::Bytes(job.bytes()));
-            group.bench_function(BenchmarkId::new(name, format!("{dims:?}")), |b| b.iter(|| job.run()));
+            group.bench_function(BenchmarkId::new(name, format!("{dims:?}")), |b| {
+                b.iter(|| job.run())
+            });
         }
     }
     let sum = Program::build(&[Ty::F32], |x| vec![(x[0], OutKind::Col(ReduceOp::Sum))]);
     for dims in [[128, 512], [1 << 14, 1 << 10], [1 << 18, 32]] {
         let mut job = Job::new(&sum, &dims, &[false]);
         group.throughput(Throughput::Bytes(job.bytes() / 2));
-        group.bench_function(BenchmarkId::new("column sum", format!("{dims:?}")), |b| b.iter(|| job.run()));
+        group.bench_function(BenchmarkId::new("column sum", format!("{dims:?}")), |b| {
+            b.iter(|| job.run())
+        });
     }
     let sum = Program::build(&[Ty::F32], |x| vec![(x[0].row_sum(), OutKind::Row)]);
     for dims in [[128, 10], [4096, 64], [1, 1 << 24]] {
         let mut job = Job::new(&sum, &dims, &[false]);
         group.throughput(Throughput::Bytes(job.bytes() / 2));
-        group.bench_function(BenchmarkId::new("row sum", format!("{dims:?}")), |b| b.iter(|| job.run()));
+        group.bench_function(BenchmarkId::new("row sum", format!("{dims:?}")), |b| {
+            b.iter(|| job.run())
+        });
     }
     group.finish();
     c.bench_function("compile adam", |b| b.iter(|| Job::compile_adam()));
@@ -124,7 +150,13 @@ impl Job {
         let mut rate = operand.clone();
         rate.strides.fill(0);
         let full = || operand.clone();
-        Loop::new(&program, &[1 << 20], &[full(), full(), full(), full(), rate], &[full(), full(), full()], 0)
+        Loop::new(
+            &program,
+            &[1 << 20],
+            &[full(), full(), full(), full(), rate],
+            &[full(), full(), full()],
+            0,
+        )
     }
 }
 

@@ -161,7 +161,7 @@ pub fn polygamma(n: u32, x: f64) -> f64 {
     let order = f64::from(n);
     let factorial: f64 = (1..=n).map(f64::from).product();
     // psi_n(x) = psi_n(x + 1) - (-1)^n n! / x^(n+1)
-    let flip = if n % 2 == 0 { 1.0 } else { -1.0 };
+    let flip = if n.is_multiple_of(2) { 1.0 } else { -1.0 };
     let (mut z, mut sum) = (x, 0.0);
     while z < 20.0 + order {
         sum -= flip * factorial / z.powi(n as i32 + 1);
@@ -200,7 +200,7 @@ fn polygamma_asymptotic(n: u32, z: f64, factorial: f64) -> f64 {
         ratio *= (m + f64::from(n) - 1.0) * (m + f64::from(n) - 2.0) / (m * (m - 1.0));
         total += b * ratio / z.powi(order + m as i32);
     }
-    if n % 2 == 0 { -total } else { total }
+    if n.is_multiple_of(2) { -total } else { total }
 }
 
 /// Quotient rounded down, as numpy's `floor_divide`: consistent with [`floormod`].

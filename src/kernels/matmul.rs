@@ -166,7 +166,7 @@ fn naive<T: Element>(a: &View, b: &View, c: &mut ViewMut, finish: impl Fn(f64) -
                     } else {
                         finish(
                             (0..k as isize)
-                                .map(|p| at(p))
+                                .map(at)
                                 .map(|(x, y)| x.to_f64() * y.to_f64())
                                 .sum(),
                         )

@@ -267,7 +267,7 @@ op! {
     fn glu(x: &Tensor, axis: i64 = -1) -> Tensor {
         let axis = normalize_axis("glu", axis, x.rank())?;
         let n = x.shape()[axis];
-        if n % 2 != 0 {
+        if !n.is_multiple_of(2) {
             return Err(Error::shape("glu", format!("axis {axis} of shape {:?} must have an even size", x.shape())));
         }
         let (a, b) = (view::narrow(x, axis, 0, n / 2)?, view::narrow(x, axis, n / 2, n / 2)?);

@@ -306,7 +306,7 @@ op! {
         let mut shape: Shape = want.iter().map(|&n| n.max(0) as usize).collect();
         let size = x.size() as u128;
         let fits = match open {
-            Some(i) if known > 0 && size % known == 0 => {
+            Some(i) if known > 0 && size.is_multiple_of(known) => {
                 shape[i] = (size / known) as usize;
                 true
             }

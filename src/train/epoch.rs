@@ -46,9 +46,7 @@ pub fn run_batches(
     let row_bytes: Vec<usize> = arrays
         .iter()
         .map(|t| {
-            if rows == 0 {
-                0
-            } else {
+            t.aval().bytes().checked_div(rows).unwrap_or(0) else {
                 t.aval().bytes() / rows
             }
         })

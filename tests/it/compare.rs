@@ -9,7 +9,10 @@ pub type Nd = (Vec<usize>, Vec<f64>);
 
 /// Shape and elements of a tensor.
 pub fn nd(t: &Tensor) -> Nd {
-    (t.shape().to_vec(), t.to_vec::<f64>().expect("a concrete tensor"))
+    (
+        t.shape().to_vec(),
+        t.to_vec::<f64>().expect("a concrete tensor"),
+    )
 }
 
 /// The first difference beyond `tolerance` (relative to 1 + |want|), as text. NaN equals NaN.
@@ -57,7 +60,9 @@ pub fn strided(t: &Tensor) -> Tensor {
 /// The same tensor with element `e` moved by `h`.
 pub fn moved(t: &Tensor, direction: &[f64], h: f64) -> Tensor {
     let mut data = t.to_vec::<f64>().expect("concrete");
-    data.iter_mut().zip(direction).for_each(|(x, d)| *x += h * d);
+    data.iter_mut()
+        .zip(direction)
+        .for_each(|(x, d)| *x += h * d);
     Tensor::from_slice(&data, t.shape()).expect("the same shape")
 }
 

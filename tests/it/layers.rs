@@ -36,10 +36,22 @@ fn used(line: &str) -> impl Iterator<Item = String> {
         .skip(1)
         .flat_map(|rest| {
             let list = match rest.strip_prefix('{') {
-                Some(inner) => inner.split('}').next().unwrap_or("").split(',').map(str::trim).collect(),
+                Some(inner) => inner
+                    .split('}')
+                    .next()
+                    .unwrap_or("")
+                    .split(',')
+                    .map(str::trim)
+                    .collect(),
                 None => vec![rest],
             };
-            list.into_iter().map(|p| p.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>()).collect::<Vec<_>>()
+            list.into_iter()
+                .map(|p| {
+                    p.chars()
+                        .take_while(|c| c.is_alphanumeric() || *c == '_')
+                        .collect::<String>()
+                })
+                .collect::<Vec<_>>()
         })
         .collect();
     parts.into_iter()
@@ -49,14 +61,25 @@ fn used(line: &str) -> impl Iterator<Item = String> {
 fn modules_use_only_what_stands_above_them() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let layers = layers(&std::fs::read_to_string(src.join("lib.rs")).expect("src/lib.rs"));
-    assert!(layers.len() > 10, "the module list of src/lib.rs was not understood");
+    assert!(
+        layers.len() > 10,
+        "the module list of src/lib.rs was not understood"
+    );
     let mut files = Vec::new();
     rust_files(&src, &mut files);
     let mut wrong = Vec::new();
     for file in files {
         let inside = file.strip_prefix(&src).expect("inside src");
-        let module = inside.iter().next().and_then(|m| m.to_str()).unwrap_or("").trim_end_matches(".rs").to_string();
-        let Some(&own) = layers.get(&module) else { continue };
+        let module = inside
+            .iter()
+            .next()
+            .and_then(|m| m.to_str())
+            .unwrap_or("")
+            .trim_end_matches(".rs")
+            .to_string();
+        let Some(&own) = layers.get(&module) else {
+            continue;
+        };
         let text = std::fs::read_to_string(&file).expect("a source file");
         // Tests may use anything.
         let code = text.split("#[cfg(test)]").next().unwrap_or("");
@@ -66,10 +89,18 @@ fn modules_use_only_what_stands_above_them() {
         for (n, line) in code.lines().enumerate() {
             for name in used(line) {
                 if layers.get(&name).is_some_and(|&l| l > own) {
-                    wrong.push(format!("src/{}:{}: {module} uses {name}", inside.display(), n + 1));
+                    wrong.push(format!(
+                        "src/{}:{}: {module} uses {name}",
+                        inside.display(),
+                        n + 1
+                    ));
                 }
             }
         }
     }
-    assert!(wrong.is_empty(), "modules that use a later layer:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "modules that use a later layer:\n{}",
+        wrong.join("\n")
+    );
 }

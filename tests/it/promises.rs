@@ -1,9 +1,9 @@
 //! Promises of the design: deep chains on a small stack, requests that no memory can serve, shapes of any size.
 
 use proptest::prelude::*;
+use rustdl::args::{Axes, Ints};
 use rustdl::autodiff::backward;
 use rustdl::aval::DType;
-use rustdl::args::{Axes, Ints};
 use rustdl::error::Error;
 use rustdl::ops::{concat, create, linalg, map, math, pad, rearrange, reduce, view};
 use rustdl::tensor::Tensor;
@@ -18,10 +18,15 @@ fn a_chain_of_a_million_ops_on_a_small_stack() {
         }
         assert_eq!(y.item().expect("a value"), 1.0);
         let g = backward(std::slice::from_ref(&y), None, &[x], false).expect("a gradient");
-        assert_eq!(g[0].as_ref().expect("it depends").item().expect("a value"), 1.0);
+        assert_eq!(
+            g[0].as_ref().expect("it depends").item().expect("a value"),
+            1.0
+        );
         drop(y);
     };
-    let thread = std::thread::Builder::new().stack_size(256 << 10).spawn(body);
+    let thread = std::thread::Builder::new()
+        .stack_size(256 << 10)
+        .spawn(body);
     thread.expect("a thread").join().expect("no overflow");
 }
 
@@ -29,10 +34,20 @@ fn a_chain_of_a_million_ops_on_a_small_stack() {
 fn a_tensor_of_a_tebibyte_is_an_error() {
     let n = Ints(vec![1 << 38]);
     let wide = create::zeros(n, DType::F32).expect("zeros are stored once");
-    for result in [math::add(&wide, &wide), wide.exp(), pad::pad(&wide, Ints(vec![1]), "edge".into(), None)] {
+    for result in [
+        math::add(&wide, &wide),
+        wide.exp(),
+        pad::pad(&wide, Ints(vec![1]), "edge".into(), None),
+    ] {
         assert!(matches!(result, Err(Error::Memory { .. })), "{result:?}");
     }
-    assert_eq!(Tensor::scalar(2.0f32).and_then(|t| t.exp()).and_then(|t| t.item()).expect("still works"), f64::from(2f32.exp()));
+    assert_eq!(
+        Tensor::scalar(2.0f32)
+            .and_then(|t| t.exp())
+            .and_then(|t| t.item())
+            .expect("still works"),
+        f64::from(2f32.exp())
+    );
 }
 
 /// Sizes from tiny to 2^62.

@@ -54,7 +54,11 @@ fn over_all_samples(title: &str, check: impl Fn(&mut Report, &str, &Sample)) {
             }
         }
     }
-    println!("{title}: {} ops, {samples} samples, {} checks", all.len(), report.checks);
+    println!(
+        "{title}: {} ops, {samples} samples, {} checks",
+        all.len(),
+        report.checks
+    );
     assert!(
         report.failures.is_empty(),
         "{} failures:\n{}",
@@ -96,7 +100,9 @@ fn names_are_unique() {
 #[test]
 fn kernels_equal_references() {
     over_all_samples("kernels", |report, name, s| {
-        let Some(reference) = &s.reference else { return };
+        let Some(reference) = &s.reference else {
+            return;
+        };
         let outcome = text((s.call)(&s.inputs))
             .and_then(|outs| same(&values(&outs), &reference(&s.inputs), 1e-9));
         report.check(name, "f64", outcome);
@@ -105,7 +111,13 @@ fn kernels_equal_references() {
         let rounded: Vec<Tensor> = narrow
             .iter()
             .zip(&s.inputs)
-            .map(|(n, x)| if x.dtype() == DType::F64 { n.cast(DType::F64).expect("a cast") } else { x.clone() })
+            .map(|(n, x)| {
+                if x.dtype() == DType::F64 {
+                    n.cast(DType::F64).expect("a cast")
+                } else {
+                    x.clone()
+                }
+            })
             .collect();
         let outcome = text((s.call)(&narrow))
             .and_then(|outs| same(&values(&outs), &reference(&rounded), 2e-5));
@@ -144,7 +156,11 @@ fn all_instruction_sets_agree() {
                         (Ok(_), Err(e)) => Err(e.to_string()),
                         (Err(e), Ok(_)) => Err(e.to_string()),
                     };
-                    report.check(name, &format!("{dtype} on {level:?}, poisoned: {bad}"), outcome);
+                    report.check(
+                        name,
+                        &format!("{dtype} on {level:?}, poisoned: {bad}"),
+                        outcome,
+                    );
                 }
             }
         }
@@ -173,7 +189,9 @@ fn traced(
         let symbols = placeholders(inputs, all);
         match f(&symbols) {
             Ok(outs) => {
-                let free: Vec<usize> = (0..symbols.len()).filter(|&i| symbols[i].is_traced()).collect();
+                let free: Vec<usize> = (0..symbols.len())
+                    .filter(|&i| symbols[i].is_traced())
+                    .collect();
                 let ins: Vec<Tensor> = free.iter().map(|&i| symbols[i].clone()).collect();
                 let plan = text(graph::compile(&ins, &outs))?;
                 let feed: Vec<Tensor> = free.iter().map(|&i| inputs[i].clone()).collect();
@@ -195,7 +213,9 @@ fn compiled_equals_eager() {
             } else {
                 s.inputs.clone()
             };
-            let Ok(want) = (s.call)(&inputs) else { continue };
+            let Ok(want) = (s.call)(&inputs) else {
+                continue;
+            };
             let outcome = match traced(&inputs, &*s.call) {
                 Ok(None) => continue,
                 Ok(Some((avals, got))) => {
@@ -214,18 +234,37 @@ fn compiled_equals_eager() {
 }
 
 /// The gradient of sum <cotangent, y> with respect to the `f64` inputs; zeros where there is none.
-fn gradient(s: &Sample, inputs: &[Tensor], create_graph: bool) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
+fn gradient(
+    s: &Sample,
+    inputs: &[Tensor],
+    create_graph: bool,
+) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
     let leaves: Vec<Tensor> = inputs
         .iter()
-        .map(|t| if t.dtype() == DType::F64 { t.leaf() } else { t.clone() })
+        .map(|t| {
+            if t.dtype() == DType::F64 {
+                t.leaf()
+            } else {
+                t.clone()
+            }
+        })
         .collect();
-    let outs: Vec<Tensor> = (s.call)(&leaves)?.into_iter().filter(|y| y.dtype().is_float()).collect();
+    let outs: Vec<Tensor> = (s.call)(&leaves)?
+        .into_iter()
+        .filter(|y| y.dtype().is_float())
+        .collect();
     let seeds: Vec<Tensor> = outs
         .iter()
         .enumerate()
-        .map(|(k, y)| Tensor::from_slice(&noise(y.size(), 100 + k as u64), y.shape())?.cast(y.dtype()))
+        .map(|(k, y)| {
+            Tensor::from_slice(&noise(y.size(), 100 + k as u64), y.shape())?.cast(y.dtype())
+        })
         .collect::<Result<_>>()?;
-    let wanted: Vec<Tensor> = leaves.iter().filter(|t| t.node().is_some()).cloned().collect();
+    let wanted: Vec<Tensor> = leaves
+        .iter()
+        .filter(|t| t.node().is_some())
+        .cloned()
+        .collect();
     let grads = backward(&outs, Some(&seeds), &wanted, create_graph)?;
     let grads = grads
         .into_iter()
@@ -270,12 +309,19 @@ fn slope(f: impl Fn(f64) -> Result<f64>, h: f64) -> Result<f64> {
 
 fn directions(inputs: &[Tensor], salt: u64) -> Vec<Vec<f64>> {
     let floats = inputs.iter().filter(|t| t.dtype() == DType::F64);
-    floats.enumerate().map(|(k, t)| noise(t.size(), salt + k as u64)).collect()
+    floats
+        .enumerate()
+        .map(|(k, t)| noise(t.size(), salt + k as u64))
+        .collect()
 }
 
 /// Directions in which to test the gradient: each axis when there are few elements, random ones otherwise.
 fn probes(inputs: &[Tensor]) -> Vec<Vec<Vec<f64>>> {
-    let sizes: Vec<usize> = inputs.iter().filter(|t| t.dtype() == DType::F64).map(Tensor::size).collect();
+    let sizes: Vec<usize> = inputs
+        .iter()
+        .filter(|t| t.dtype() == DType::F64)
+        .map(Tensor::size)
+        .collect();
     let total: usize = sizes.iter().sum();
     if total > 40 {
         return (0..6).map(|k| directions(inputs, 1000 + 10 * k)).collect();
@@ -286,7 +332,9 @@ fn probes(inputs: &[Tensor]) -> Vec<Vec<Vec<f64>>> {
             sizes
                 .iter()
                 .map(|&n| {
-                    let v = (0..n).map(|i| f64::from(u8::from(start + i == e))).collect();
+                    let v = (0..n)
+                        .map(|i| f64::from(u8::from(start + i == e)))
+                        .collect();
                     start += n;
                     v
                 })
@@ -297,7 +345,9 @@ fn probes(inputs: &[Tensor]) -> Vec<Vec<Vec<f64>>> {
 
 fn dot(grads: &[Tensor], directions: &[Vec<f64>]) -> f64 {
     let pairs = grads.iter().zip(directions);
-    pairs.map(|(g, d)| nd(g).1.iter().zip(d).map(|(a, b)| a * b).sum::<f64>()).sum()
+    pairs
+        .map(|(g, d)| nd(g).1.iter().zip(d).map(|(a, b)| a * b).sum::<f64>())
+        .sum()
 }
 
 #[test]
@@ -311,10 +361,15 @@ fn gradients_equal_differences() {
             Err(e) => return report.check(name, "gradient", Err(e.to_string())),
         };
         for d in probes(&s.inputs) {
-            let outcome = text(slope(|h| loss(s, &step(&s.inputs, &d, h)), 1e-4)).and_then(|want| {
-                let got = dot(&grads, &d);
-                if (got - want).abs() <= 1e-7 * (1.0 + want.abs()) { Ok(()) } else { Err(format!("{got:e} instead of {want:e}")) }
-            });
+            let outcome =
+                text(slope(|h| loss(s, &step(&s.inputs, &d, h)), 1e-4)).and_then(|want| {
+                    let got = dot(&grads, &d);
+                    if (got - want).abs() <= 1e-7 * (1.0 + want.abs()) {
+                        Ok(())
+                    } else {
+                        Err(format!("{got:e} instead of {want:e}"))
+                    }
+                });
             report.check(name, "gradient", outcome);
         }
     });
@@ -329,20 +384,43 @@ fn gradients_of_gradients_equal_differences() {
         let d = directions(&s.inputs, 2000);
         let analytic = || -> Result<Vec<Nd>> {
             let (leaves, grads) = gradient(s, &s.inputs, true)?;
-            let seeds: Vec<Tensor> = grads.iter().zip(&d).map(|(g, d)| Tensor::from_slice(d, g.shape())).collect::<Result<_>>()?;
-            let on_tape: Vec<usize> = (0..grads.len()).filter(|&i| grads[i].node().is_some()).collect();
+            let seeds: Vec<Tensor> = grads
+                .iter()
+                .zip(&d)
+                .map(|(g, d)| Tensor::from_slice(d, g.shape()))
+                .collect::<Result<_>>()?;
+            let on_tape: Vec<usize> = (0..grads.len())
+                .filter(|&i| grads[i].node().is_some())
+                .collect();
             let ys: Vec<Tensor> = on_tape.iter().map(|&i| grads[i].clone()).collect();
             let us: Vec<Tensor> = on_tape.iter().map(|&i| seeds[i].clone()).collect();
             let second = backward(&ys, Some(&us), &leaves, false)?;
-            Ok(second.iter().zip(&leaves).map(|(h, x)| h.as_ref().map_or_else(|| (x.shape().to_vec(), vec![0.0; x.size()]), nd)).collect())
+            Ok(second
+                .iter()
+                .zip(&leaves)
+                .map(|(h, x)| {
+                    h.as_ref()
+                        .map_or_else(|| (x.shape().to_vec(), vec![0.0; x.size()]), nd)
+                })
+                .collect())
         };
         let numeric = || -> Result<Vec<Nd>> {
             let h = 1e-4;
-            let at = |k: f64| Ok::<_, Error>(gradient(s, &step(&s.inputs, &d, k * h), false)?.1.iter().map(nd).collect::<Vec<Nd>>());
+            let at = |k: f64| {
+                Ok::<_, Error>(
+                    gradient(s, &step(&s.inputs, &d, k * h), false)?
+                        .1
+                        .iter()
+                        .map(nd)
+                        .collect::<Vec<Nd>>(),
+                )
+            };
             let (a, b, c, e) = (at(-2.0)?, at(-1.0)?, at(1.0)?, at(2.0)?);
             Ok((0..a.len())
                 .map(|i| {
-                    let v = (0..a[i].1.len()).map(|j| (a[i].1[j] - 8.0 * b[i].1[j] + 8.0 * c[i].1[j] - e[i].1[j]) / (12.0 * h));
+                    let v = (0..a[i].1.len()).map(|j| {
+                        (a[i].1[j] - 8.0 * b[i].1[j] + 8.0 * c[i].1[j] - e[i].1[j]) / (12.0 * h)
+                    });
                     (a[i].0.clone(), v.collect())
                 })
                 .collect())

@@ -96,7 +96,7 @@ impl Cut {
         } else {
             self.outer = layout.group.div_ceil(splits).min(layout.group);
             // Tasks must not straddle two sums.
-            while layout.group % self.outer != 0 {
+            while !layout.group.is_multiple_of(self.outer) {
                 self.outer += 1;
             }
         }
@@ -339,7 +339,7 @@ impl<'a> Machine<'a> {
                 sums.add_piece(self, c - cols.start, n);
             }
             c += n;
-            if c % CHUNK == 0 || c == cols.end {
+            if c.is_multiple_of(CHUNK) || c == cols.end {
                 phase
                     .reduces
                     .iter()

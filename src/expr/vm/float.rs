@@ -273,6 +273,8 @@ impl<T: Float, const OP: u8> Op for Test<T, OP> {
             cx.reg::<T>(ins.args[0]),
             |x: T| {
                 // x - x is 0 for finite numbers and NaN for the others.
+                // Generic over the float type: NaN is the only value unequal to itself.
+                #[allow(clippy::eq_op)]
                 let (nan, finite) = (x != x, x - x == T::ZERO);
                 u8::from(match OP {
                     0 => nan,

@@ -338,7 +338,7 @@ impl<T: Copy, O: Fold<T>> Op for Block<T, O> {
     unsafe fn run<I: Isa>(cx: &Cx, ins: &Instr) {
         let state = &mut *cx.reg::<State<T, O::Wide>>(ins.dst);
         O::lanes::<I>(state.lanes.as_mut_ptr(), cx.reg::<T>(ins.args[0]), cx.cols);
-        if (cx.col0 + cx.cols) % SPAN == 0 {
+        if (cx.col0 + cx.cols).is_multiple_of(SPAN) {
             flush_lanes::<T, O>(state);
         }
     }
