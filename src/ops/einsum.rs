@@ -39,7 +39,9 @@ impl Term {
 
     /// Without these labels: their axes are summed.
     fn summed(self, gone: impl Fn(Label) -> bool) -> Result<Term> {
-        let axes: Vec<usize> = (0..self.labels.len()).filter(|&i| gone(self.labels[i])).collect();
+        let axes: Vec<usize> = (0..self.labels.len())
+            .filter(|&i| gone(self.labels[i]))
+            .collect();
         if axes.is_empty() {
             return Ok(self);
         }
@@ -61,14 +63,23 @@ fn labels_of(all: &str, part: &str, rank: Option<usize>, dots: usize) -> Result<
     };
     let letters = |s: &str| -> Result<Vec<Label>> {
         s.chars()
-            .map(|c| if c.is_alphabetic() { Ok(Label::Letter(c)) } else { Err(bad(all, format!("unexpected {c:?}"))) })
+            .map(|c| {
+                if c.is_alphabetic() {
+                    Ok(Label::Letter(c))
+                } else {
+                    Err(bad(all, format!("unexpected {c:?}")))
+                }
+            })
             .collect()
     };
     let (mut labels, tail) = (letters(head)?, letters(tail)?);
     let named = labels.len() + tail.len();
     let dots = match rank {
         Some(r) if named > r || (!ellipsis && named != r) => {
-            return Err(bad(all, format!("the part {part:?} names {named} axes, but its operand has {r}")));
+            return Err(bad(
+                all,
+                format!("the part {part:?} names {named} axes, but its operand has {r}"),
+            ));
         }
         Some(r) => r - named,
         None => dots,
@@ -90,7 +101,14 @@ fn without_repeats(all: &str, x: &Tensor, mut labels: Vec<Label>) -> Result<Term
             continue;
         };
         if x.shape()[i] != x.shape()[j] {
-            return Err(bad(all, format!("a label repeated in one operand stands for sizes {} and {}", x.shape()[i], x.shape()[j])));
+            return Err(bad(
+                all,
+                format!(
+                    "a label repeated in one operand stands for sizes {} and {}",
+                    x.shape()[i],
+                    x.shape()[j]
+                ),
+            ));
         }
         x = diagonal::diagonal(&x, 0, i as i64, j as i64)?;
         let l = labels.remove(j);
@@ -108,23 +126,51 @@ fn contract(a: Term, b: Term, kept: impl Fn(Label) -> bool) -> Result<Term> {
     let b = b.summed(|l| !kept(l) && !in_a.contains(&l))?;
     // An axis of size 1 against a larger one broadcasts: it is left out of its side.
     let thin = |t: &Term, o: &Term| -> Vec<Label> {
-        t.labels.iter().copied().filter(|&l| t.size(l) == Some(1) && o.size(l).is_some_and(|n| n != 1)).collect()
+        t.labels
+            .iter()
+            .copied()
+            .filter(|&l| t.size(l) == Some(1) && o.size(l).is_some_and(|n| n != 1))
+            .collect()
     };
     let (thin_a, thin_b) = (thin(&a, &b), thin(&b, &a));
-    let (a, b) = (a.summed(|l| thin_a.contains(&l))?, b.summed(|l| thin_b.contains(&l))?);
+    let (a, b) = (
+        a.summed(|l| thin_a.contains(&l))?,
+        b.summed(|l| thin_b.contains(&l))?,
+    );
     // What became one-sided and is not wanted can be summed now.
     let (in_a, in_b) = (a.labels.clone(), b.labels.clone());
     let a = a.summed(|l| !kept(l) && !in_b.contains(&l))?;
     let b = b.summed(|l| !kept(l) && !in_a.contains(&l))?;
     let shared = |l: &Label| b.labels.contains(l);
-    let batch: Vec<Label> = a.labels.iter().copied().filter(|l| shared(l) && kept(*l)).collect();
-    let inner: Vec<Label> = a.labels.iter().copied().filter(|l| shared(l) && !kept(*l)).collect();
+    let batch: Vec<Label> = a
+        .labels
+        .iter()
+        .copied()
+        .filter(|l| shared(l) && kept(*l))
+        .collect();
+    let inner: Vec<Label> = a
+        .labels
+        .iter()
+        .copied()
+        .filter(|l| shared(l) && !kept(*l))
+        .collect();
     let left: Vec<Label> = a.labels.iter().copied().filter(|l| !shared(l)).collect();
-    let right: Vec<Label> = b.labels.iter().copied().filter(|l| !a.labels.contains(l)).collect();
-    let sizes = |t: &Term, ls: &[Label]| -> Shape { ls.iter().map(|&l| t.size(l).unwrap_or(1)).collect() };
+    let right: Vec<Label> = b
+        .labels
+        .iter()
+        .copied()
+        .filter(|l| !a.labels.contains(l))
+        .collect();
+    let sizes =
+        |t: &Term, ls: &[Label]| -> Shape { ls.iter().map(|&l| t.size(l).unwrap_or(1)).collect() };
     let x = a.ordered(&[&batch[..], &left, &inner].concat())?;
     let y = b.ordered(&[&batch[..], &inner, &right].concat())?;
-    let (bs, ls, is, rs) = (sizes(&a, &batch), sizes(&a, &left), sizes(&a, &inner), sizes(&b, &right));
+    let (bs, ls, is, rs) = (
+        sizes(&a, &batch),
+        sizes(&a, &left),
+        sizes(&a, &inner),
+        sizes(&b, &right),
+    );
     let product = |s: &Shape| s.iter().product::<usize>();
     let z = if inner.is_empty() {
         // No sum: a product with broadcasting.
@@ -134,12 +180,18 @@ fn contract(a: Term, b: Term, kept: impl Fn(Label) -> bool) -> Result<Term> {
         math::multiply(&view::reshape_to(&x, &p)?, &view::reshape_to(&y, &q)?)?
     } else {
         let (n, m, k, r) = (product(&bs), product(&ls), product(&is), product(&rs));
-        let z = linalg::matmul(&view::reshape_to(&x, &[n, m, k])?, &view::reshape_to(&y, &[n, k, r])?)?;
+        let z = linalg::matmul(
+            &view::reshape_to(&x, &[n, m, k])?,
+            &view::reshape_to(&y, &[n, k, r])?,
+        )?;
         let mut full = bs.clone();
         full.extend(ls.iter().chain(&rs).copied());
         view::reshape_to(&z, &full)?
     };
-    Ok(Term { x: z, labels: [batch, left, right].concat() })
+    Ok(Term {
+        x: z,
+        labels: [batch, left, right].concat(),
+    })
 }
 
 op! {
@@ -220,18 +272,33 @@ op! {
 
 /// The letters that come once in all operands, sorted, behind the axes of the ellipsis.
 fn implicit_output(all: &[Vec<Label>], dots: usize) -> Vec<Label> {
-    let mut letters: Vec<Label> = all.iter().flatten().copied().filter(|l| matches!(l, Label::Letter(_))).collect();
+    let mut letters: Vec<Label> = all
+        .iter()
+        .flatten()
+        .copied()
+        .filter(|l| matches!(l, Label::Letter(_)))
+        .collect();
     letters.sort_unstable();
-    let once: Vec<Label> = letters.iter().copied().filter(|l| letters.iter().filter(|m| *m == l).count() == 1).collect();
+    let once: Vec<Label> = letters
+        .iter()
+        .copied()
+        .filter(|l| letters.iter().filter(|m| *m == l).count() == 1)
+        .collect();
     (0..dots).rev().map(Label::Dots).chain(once).collect()
 }
 
 fn check_sizes(text: &str, terms: &[Term]) -> Result<()> {
     for t in terms {
         for (&l, &n) in t.labels.iter().zip(t.x.shape()) {
-            let other = terms.iter().filter_map(|o| o.size(l)).find(|&m| m != n && m != 1 && n != 1);
+            let other = terms
+                .iter()
+                .filter_map(|o| o.size(l))
+                .find(|&m| m != n && m != 1 && n != 1);
             if let Some(m) = other {
-                return Err(Error::shape("einsum", format!("subscripts={text:?}: the label {l:?} stands for sizes {n} and {m}")));
+                return Err(Error::shape(
+                    "einsum",
+                    format!("subscripts={text:?}: the label {l:?} stands for sizes {n} and {m}"),
+                ));
             }
         }
     }
@@ -243,7 +310,9 @@ fn cheapest(terms: &[Term], _output: &[Label]) -> (usize, usize) {
     let cost = |a: &Term, b: &Term| {
         let mut all = a.labels.clone();
         all.extend(b.labels.iter().filter(|l| !a.labels.contains(l)));
-        all.iter().map(|&l| a.size(l).unwrap_or(1).max(b.size(l).unwrap_or(1)) as f64).product::<f64>()
+        all.iter()
+            .map(|&l| a.size(l).unwrap_or(1).max(b.size(l).unwrap_or(1)) as f64)
+            .product::<f64>()
     };
     let mut best = (0, 1);
     for j in 1..terms.len() {
@@ -261,25 +330,56 @@ fn by_definition(text: &str, xs: &[Nd]) -> Nd {
     let (inputs, output) = match text.split_once("->") {
         Some((i, o)) => (i.to_string(), o.chars().collect::<Vec<_>>()),
         None => {
-            let mut once: Vec<char> = text.chars().filter(|c| *c != ',' && text.matches(*c).count() == 1).collect();
+            let mut once: Vec<char> = text
+                .chars()
+                .filter(|c| *c != ',' && text.matches(*c).count() == 1)
+                .collect();
             once.sort_unstable();
             (text.to_string(), once)
         }
     };
     let parts: Vec<Vec<char>> = inputs.split(',').map(|p| p.chars().collect()).collect();
     let mut letters: Vec<char> = output.clone();
-    letters.extend(parts.iter().flatten().copied().filter(|c| !output.contains(c)));
+    letters.extend(
+        parts
+            .iter()
+            .flatten()
+            .copied()
+            .filter(|c| !output.contains(c)),
+    );
     let mut seen = Vec::new();
-    letters.retain(|c| !seen.contains(c) && { seen.push(*c); true });
-    let size = |c: char| parts.iter().zip(xs).find_map(|(p, x)| p.iter().position(|&d| d == c).map(|i| x.0[i])).unwrap_or(1);
+    letters.retain(|c| {
+        !seen.contains(c) && {
+            seen.push(*c);
+            true
+        }
+    });
+    let size = |c: char| {
+        parts
+            .iter()
+            .zip(xs)
+            .find_map(|(p, x)| p.iter().position(|&d| d == c).map(|i| x.0[i]))
+            .unwrap_or(1)
+    };
     let sizes: Vec<usize> = letters.iter().map(|&c| size(c)).collect();
     let shape: Vec<usize> = output.iter().map(|&c| size(c)).collect();
     let mut data = vec![0.0; shape.iter().product()];
     for e in 0..sizes.iter().product() {
         let index = unravel(e, &sizes);
-        let of = |cs: &[char]| cs.iter().map(|c| index[letters.iter().position(|d| d == c).expect("a letter")]).collect::<Vec<_>>();
-        let term: f64 = parts.iter().zip(xs).map(|(p, x)| super::samples::at(x, &of(p))).product();
-        let to = of(&output).iter().zip(&shape).fold(0, |a, (i, n)| a * n + i);
+        let of = |cs: &[char]| {
+            cs.iter()
+                .map(|c| index[letters.iter().position(|d| d == c).expect("a letter")])
+                .collect::<Vec<_>>()
+        };
+        let term: f64 = parts
+            .iter()
+            .zip(xs)
+            .map(|(p, x)| super::samples::at(x, &of(p)))
+            .product();
+        let to = of(&output)
+            .iter()
+            .zip(&shape)
+            .fold(0, |a, (i, n)| a * n + i);
         data[to] += term;
     }
     (shape, data)

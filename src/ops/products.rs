@@ -10,26 +10,67 @@ use crate::op::Sample;
 use crate::tensor::Tensor;
 
 /// A sample of a function of two tensors.
-fn two(label: &str, a: &[usize], b: &[usize], f: fn(&Tensor, &Tensor) -> Result<Tensor>, shape: &'static [usize], reference: impl Fn(&super::samples::Nd, &super::samples::Nd, &[usize]) -> f64 + Send + Sync + 'static) -> Sample {
-    Sample::new(label, vec![values(a, -1.0, 1.0, 1), values(b, -1.0, 1.0, 2)], move |x| Ok(vec![f(&x[0], &x[1])?]))
-        .reference(move |x| { let (a, b) = (nd(&x[0]), nd(&x[1])); vec![from_index(shape, |i| reference(&a, &b, i))] })
+fn two(
+    label: &str,
+    a: &[usize],
+    b: &[usize],
+    f: fn(&Tensor, &Tensor) -> Result<Tensor>,
+    shape: &'static [usize],
+    reference: impl Fn(&super::samples::Nd, &super::samples::Nd, &[usize]) -> f64
+    + Send
+    + Sync
+    + 'static,
+) -> Sample {
+    Sample::new(
+        label,
+        vec![values(a, -1.0, 1.0, 1), values(b, -1.0, 1.0, 2)],
+        move |x| Ok(vec![f(&x[0], &x[1])?]),
+    )
+    .reference(move |x| {
+        let (a, b) = (nd(&x[0]), nd(&x[1]));
+        vec![from_index(shape, |i| reference(&a, &b, i))]
+    })
 }
 
 /// The sum over pairs of axes: a[.., axes_a] b[axes_b, ..].
-fn contracted(op: &'static str, a: &Tensor, b: &Tensor, axes_a: &[usize], axes_b: &[usize]) -> Result<Tensor> {
+fn contracted(
+    op: &'static str,
+    a: &Tensor,
+    b: &Tensor,
+    axes_a: &[usize],
+    axes_b: &[usize],
+) -> Result<Tensor> {
     for (&i, &j) in axes_a.iter().zip(axes_b) {
         if a.shape()[i] != b.shape()[j] {
-            return Err(Error::shape(op, format!("axis {i} of shape {:?} and axis {j} of shape {:?} differ in size", a.shape(), b.shape())));
+            return Err(Error::shape(
+                op,
+                format!(
+                    "axis {i} of shape {:?} and axis {j} of shape {:?} differ in size",
+                    a.shape(),
+                    b.shape()
+                ),
+            ));
         }
     }
-    let rest = |x: &Tensor, axes: &[usize]| (0..x.rank()).filter(|i| !axes.contains(i)).collect::<Vec<_>>();
+    let rest = |x: &Tensor, axes: &[usize]| {
+        (0..x.rank())
+            .filter(|i| !axes.contains(i))
+            .collect::<Vec<_>>()
+    };
     let (left, right) = (rest(a, axes_a), rest(b, axes_b));
     let size = |x: &Tensor, axes: &[usize]| axes.iter().map(|&i| x.shape()[i]).product::<usize>();
     let x = view::permute(a, &[&left[..], axes_a].concat())?;
     let y = view::permute(b, &[axes_b, &right[..]].concat())?;
     let (m, k, n) = (size(a, &left), size(a, axes_a), size(b, &right));
-    let z = linalg::matmul(&view::reshape_to(&x, &[m, k])?, &view::reshape_to(&y, &[k, n])?)?;
-    let shape: Shape = left.iter().map(|&i| a.shape()[i]).chain(right.iter().map(|&i| b.shape()[i])).collect();
+    let z = linalg::matmul(
+        &view::reshape_to(&x, &[m, k])?,
+        &view::reshape_to(&y, &[k, n])?,
+    )?;
+    let shape: Shape = left
+        .iter()
+        .map(|&i| a.shape()[i])
+        .chain(right.iter().map(|&i| b.shape()[i]))
+        .collect();
     view::reshape_to(&z, &shape)
 }
 

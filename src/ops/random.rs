@@ -9,7 +9,9 @@ use crate::args::Ints;
 use crate::aval::{Aval, DType, Shape, checked_bytes, normalize_axis};
 use crate::bind::bind1;
 use crate::error::{Error, Result};
-use crate::expr::{BinOp, Builder, CmpOp, Id, OutKind, Program, RandomKind, Ty, UnOp, eval, special};
+use crate::expr::{
+    BinOp, Builder, CmpOp, Id, OutKind, Program, RandomKind, Ty, UnOp, eval, special,
+};
 use crate::op;
 use crate::op::{Avals, Grads, Kind, Op, Sample, Vjp, one};
 use crate::tensor::Tensor;
@@ -32,7 +34,13 @@ impl Op for Random {
         for a in x {
             let common = crate::aval::broadcast(self.name, &[&a.shape, &self.shape])?;
             if common != self.shape {
-                return Err(Error::shape(self.name, format!("a parameter of shape {:?} does not broadcast to shape={:?}", a.shape, self.shape)));
+                return Err(Error::shape(
+                    self.name,
+                    format!(
+                        "a parameter of shape {:?} does not broadcast to shape={:?}",
+                        a.shape, self.shape
+                    ),
+                ));
             }
         }
         Ok(one(self.shape.clone(), self.dtype))
@@ -48,7 +56,13 @@ impl Op for Random {
 /// The two words of a seed as scalars.
 fn seed_words(op: &'static str, seed: &Tensor) -> Result<[Tensor; 2]> {
     if seed.shape() != [2] || seed.dtype().is_float() {
-        return Err(Error::argument(op, format!("seed must hold two integers (uint32[2]), not {:?}", seed.aval())));
+        return Err(Error::argument(
+            op,
+            format!(
+                "seed must hold two integers (uint32[2]), not {:?}",
+                seed.aval()
+            ),
+        ));
     }
     let word = |i| view::drop_axes(&view::narrow(seed, 0, i, 1)?, &[0]);
     Ok([word(0)?, word(1)?])
@@ -67,13 +81,24 @@ fn draw(
     let [s0, s1] = seed_words(name, seed)?;
     let mut b = Builder::new(&[]);
     let (k0, k1) = (b.operand(Ty::of(s0.dtype())), b.operand(Ty::of(s1.dtype())));
-    let ids: Vec<Id> = parameters.iter().map(|p| b.operand(Ty::of(p.dtype()))).collect();
+    let ids: Vec<Id> = parameters
+        .iter()
+        .map(|p| b.operand(Ty::of(p.dtype())))
+        .collect();
     let y = f(&mut b, k0, k1, &ids);
     let y = b.cast(y, Ty::of(dtype));
     let program = b.finish(&[(y, OutKind::Full)]);
     let mut inputs = vec![&s0, &s1];
     inputs.extend(parameters);
-    bind1(Random { name, program, shape, dtype }, &inputs)
+    bind1(
+        Random {
+            name,
+            program,
+            shape,
+            dtype,
+        },
+        &inputs,
+    )
 }
 
 /// The type in which numbers of this dtype are drawn.
@@ -81,11 +106,18 @@ fn real_type(op: &'static str, dtype: DType) -> Result<Ty> {
     if dtype.is_float() {
         return Ok(Ty::of(dtype));
     }
-    Err(Error::dtype(op, format!("dtype must be a floating type, not {dtype}")))
+    Err(Error::dtype(
+        op,
+        format!("dtype must be a floating type, not {dtype}"),
+    ))
 }
 
 fn uniform(b: &mut Builder, ty: Ty, k0: Id, k1: Id) -> Id {
-    let kind = if ty == Ty::F64 { RandomKind::UniformF64 } else { RandomKind::UniformF32 };
+    let kind = if ty == Ty::F64 {
+        RandomKind::UniformF64
+    } else {
+        RandomKind::UniformF32
+    };
     b.random(kind, k0, k1)
 }
 
@@ -98,14 +130,25 @@ fn seed() -> Tensor {
 
 /// Element `i` of the uniform numbers of the sample seed.
 fn drawn(i: usize) -> f64 {
-    eval::random(RandomKind::UniformF64, SEED[0].into(), SEED[1].into(), i as u64).to_f64()
+    eval::random(
+        RandomKind::UniformF64,
+        SEED[0].into(),
+        SEED[1].into(),
+        i as u64,
+    )
+    .to_f64()
 }
 
 /// A sample whose reference is a function of the uniform number of each element.
-fn sampled(f: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static, reference: impl Fn(f64) -> f64 + Send + Sync + 'static) -> Vec<Sample> {
-    vec![Sample::new("matrix", vec![seed()], move |x| Ok(vec![f(&x[0])?]))
-        .reference(move |_| vec![from_index(&[5, 7], |i| reference(drawn(7 * i[0] + i[1])))])
-        .order(0)]
+fn sampled(
+    f: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static,
+    reference: impl Fn(f64) -> f64 + Send + Sync + 'static,
+) -> Vec<Sample> {
+    vec![
+        Sample::new("matrix", vec![seed()], move |x| Ok(vec![f(&x[0])?]))
+            .reference(move |_| vec![from_index(&[5, 7], |i| reference(drawn(7 * i[0] + i[1])))])
+            .order(0),
+    ]
 }
 
 op! {

@@ -14,7 +14,13 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyEllipsis, PyInt, PySlice, PyTuple};
 
 /// An immutable tensor of any rank: numpy in, numpy out, operators with broadcasting.
-#[pyclass(name = "Tensor", module = "rustdl", frozen, weakref, skip_from_py_object)]
+#[pyclass(
+    name = "Tensor",
+    module = "rustdl",
+    frozen,
+    weakref,
+    skip_from_py_object
+)]
 #[derive(Debug, Clone)]
 pub struct PyTensor(pub Tensor);
 

@@ -45,11 +45,7 @@ pub fn run_batches(
         .collect::<Result<_>>()?;
     let row_bytes: Vec<usize> = arrays
         .iter()
-        .map(|t| {
-            t.aval().bytes().checked_div(rows).unwrap_or(0) else {
-                t.aval().bytes() / rows
-            }
-        })
+        .map(|t| t.aval().bytes().checked_div(rows).unwrap_or(0))
         .collect();
     let staging: Vec<Buffer> = match batches.order {
         Some(_) => row_bytes

@@ -198,7 +198,10 @@ struct HeavyBinLoop<F, T>(PhantomData<(F, T)>);
 impl<T: Float, F: Bin<T>> Op for HeavyBinLoop<F, T> {
     #[inline(always)]
     unsafe fn run<I: Isa>(cx: &Cx, ins: &Instr) {
-        let (a, b) = (cx.reg::<T>(ins.args[0]).cast_const(), cx.reg::<T>(ins.args[1]).cast_const());
+        let (a, b) = (
+            cx.reg::<T>(ins.args[0]).cast_const(),
+            cx.reg::<T>(ins.args[1]).cast_const(),
+        );
         let (a, b) = ((a, ins.is_single(0)), (b, ins.is_single(1)));
         heavy_bin_loop::<T, F, T::Simd<I>>(cx.len(ins), cx.reg(ins.dst), a, b);
     }
@@ -214,8 +217,16 @@ unsafe fn heavy_bin_loop<T: Float, F: Bin<T>, L: Lanes<T>>(
     let mut i = 0;
     while i < n {
         let m = L::N.min(n - i);
-        let x = if a_single { L::splat(*a) } else { L::load_partial(a.add(i), m) };
-        let y = if b_single { L::splat(*b) } else { L::load_partial(b.add(i), m) };
+        let x = if a_single {
+            L::splat(*a)
+        } else {
+            L::load_partial(a.add(i), m)
+        };
+        let y = if b_single {
+            L::splat(*b)
+        } else {
+            L::load_partial(b.add(i), m)
+        };
         L::store_partial(dst.add(i), F::apply::<L>(x, y), m);
         i += m;
     }
