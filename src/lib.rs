@@ -6,22 +6,31 @@
 //! The modules form layers: each may use only those listed above it
 //! (`docs/architecture.md` tells why, and `tests/it/layers.rs` checks it).
 
+// An empty line ends a layer.
 pub mod error;
-#[rustfmt::skip] // in the order of the layers, not of the alphabet
+
 pub mod aval;
+
 pub mod args;
+pub mod par;
+pub mod simd;
+
+pub mod buffer;
+
+pub mod expr;
+
+pub mod kernels;
+
 pub mod autodiff;
 pub mod bind;
-pub mod buffer;
-pub mod expr;
-pub mod graph;
-pub mod io;
-pub mod kernels;
 pub mod op;
 pub mod ops;
-pub mod par;
+pub mod tensor;
+
+pub mod graph;
+
+pub mod io;
+pub mod train;
+
 #[cfg(feature = "python")]
 pub mod python;
-pub mod simd;
-pub mod tensor;
-pub mod train;
