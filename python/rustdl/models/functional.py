@@ -204,7 +204,7 @@ class Functional(Function, Model):
         else:
             found = tree.flatten(inputs)
             if tree.is_nested(structure) and _outline(inputs) != _outline(structure):
-                if isinstance(structure, dict) and len(found) == len(self._inputs) > 1:
+                if isinstance(structure, dict) and list(structure) != sorted(structure):
                     raise ValueError(self._struct_mismatch(inputs))
                 warnings.warn(self._struct_mismatch(inputs), stacklevel=4)
         if len(found) != len(self._inputs):

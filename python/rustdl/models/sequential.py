@@ -182,7 +182,7 @@ class Sequential(Model):
                     ) from error
                 raise
         with DotNotTrackScope():
-            self._functional = Functional(inputs=inputs, outputs=x, name=self.name)
+            self._functional = Functional(inputs=inputs, outputs=x)
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None, **kwargs: Any) -> Any:
         """Runs the layers in order.

@@ -45,8 +45,9 @@ def wrap(text: str, width: int) -> list[str]:
         for start, word in _words(paragraph):
             if width - used >= cell_len(word.rstrip()):
                 used += cell_len(word)
-            elif used and start:
-                starts.append(start)
+            else:
+                if used and start:
+                    starts.append(start)
                 used = cell_len(word)
         bounds = [0, *starts, len(paragraph)]
         lines.extend(_truncated(paragraph[a:b], width) for a, b in zip(bounds, bounds[1:], strict=False))
