@@ -89,6 +89,8 @@ fn loss(x: &Tensor, target: &Tensor, p: &[State], seed: &Tensor) -> Result<Tenso
                     .map(|&n| n as i64)
                     .collect::<Vec<_>>()
                     .into(),
+                0.0,
+                1.0,
                 DType::F32,
             )?
             .greater_equal(&scalar(0.2)?)?;

@@ -12,6 +12,8 @@ pub mod diagonal;
 pub mod einsum;
 pub mod elementary;
 pub mod gather;
+#[cfg(test)]
+mod gradcheck;
 pub mod index;
 pub mod linalg;
 pub mod logic;
