@@ -49,8 +49,6 @@ def test_schedules_equal_keras(case, golden):
 
 @pytest.mark.parametrize("case", range(len(CASES)), ids=lambda i: f"{CASES[i][0]}{i}")
 def test_traced_step_equals_eager(case):
-    from rustdl.backend import trace
-
     name, arguments = CASES[case]
     results = []
     for traced in (False, True):
@@ -62,7 +60,7 @@ def test_traced_step_equals_eager(case):
             optimizer.apply(list(grads), variables)
             return ops.sum(grads[0])
 
-        run = trace.jit(step) if traced else step
+        run = rustdl.jit(step) if traced else step
         for i in range(4):
             run(*[ops.convert_to_tensor(g) for g in gradients(i)])
         results.append([v.numpy() for v in [*variables, *optimizer.variables]])

@@ -160,23 +160,22 @@ class LowRankAdaptation:
 
     def save_own_variables(self, store: Any) -> None:
         """Writes the variables, the low-rank term merged into its weight."""
-        layer: Any = self
-        if not layer.built:
+        base: Any = super()
+        if not self.lora_enabled:
+            base.save_own_variables(store)
             return
-        for i, variable in enumerate(self._saved_variables()):
-            value = self._lora_merged() if i == 0 else variable
-            store[str(i)] = ops.convert_to_numpy(value)
+        store["0"] = ops.convert_to_numpy(self._lora_merged())
+        for i, variable in enumerate(self._saved_variables()[1:], start=1):
+            store[str(i)] = ops.convert_to_numpy(variable)
 
     def load_own_variables(self, store: Any) -> None:
         """Reads what `save_own_variables` wrote; the low-rank term starts again at zero."""
-        layer: Any = self
+        base: Any = super()
         if not self.lora_enabled:
-            layer._check_load_own_variables(store)
-        if not layer.built:
+            base.load_own_variables(store)
             return
         for i, variable in enumerate(self._saved_variables()):
             variable.assign(store[str(i)])
-        if self.lora_enabled:
-            for suffix in ("a", "b"):
-                factor = getattr(self, f"{self._lora_prefix}_{suffix}")
-                factor.assign(ops.zeros(factor.shape, dtype=factor.dtype))
+        for suffix in ("a", "b"):
+            factor = getattr(self, f"{self._lora_prefix}_{suffix}")
+            factor.assign(ops.zeros(factor.shape, dtype=factor.dtype))

@@ -47,8 +47,15 @@ class GroupNormalization(Layer):
         gamma_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
+        if isinstance(groups, bool) or not isinstance(groups, int) or (groups < 1 and groups != -1):
+            raise ValueError(
+                "The argument `groups` must be a positive integer, or -1 for one group a channel. Received: "
+                f"groups={groups}"
+            )
         super().__init__(**kwargs)
         self.supports_masking = True
+        # Large float32 inputs would overflow if they were cast to float16 before they are normalised.
+        self.autocast = False
         self.groups = groups
         self.axis = axis
         self.epsilon = epsilon

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rustdl import ops
+from rustdl import backend, ops
 from rustdl.layers._weights import set_weight_arguments, weight_config
 from rustdl.layers.layer import Layer
 from rustdl.layers.normalization._axes import check_axes
@@ -46,9 +46,10 @@ class LayerNormalization(Layer):
         gamma_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
-        if kwargs.pop("rms_scaling", False):
-            raise ValueError("`rms_scaling` is not an argument of LayerNormalization: use `layers.RMSNormalization`.")
+        # An old argument of Keras: divide by the standard deviation only.
+        rms_scaling = kwargs.pop("rms_scaling", False)
         super().__init__(**kwargs)
+        self.rms_scaling = bool(rms_scaling)
         if not isinstance(axis, int | list | tuple):
             raise TypeError(
                 "Expected an int or a list/tuple of ints for the argument 'axis', but received: " + repr(axis)
@@ -72,8 +73,8 @@ class LayerNormalization(Layer):
         check_axes(self.axis, input_shape)
         self.axis = sorted(self.axis) if isinstance(self.axis, list) else [self.axis]
         shape = tuple(input_shape[a] for a in self.axis)
-        self.gamma = self._weight("gamma", shape) if self.scale else None
-        self.beta = self._weight("beta", shape) if self.center else None
+        self.gamma = self._weight("gamma", shape) if self.scale or self.rms_scaling else None
+        self.beta = self._weight("beta", shape) if self.center and not self.rms_scaling else None
         self.built = True
 
     def _weight(self, name: str, shape: Any) -> Any:
@@ -88,8 +89,17 @@ class LayerNormalization(Layer):
         )
 
     def call(self, inputs: Any) -> Any:
+        if self.rms_scaling:
+            return self._scaled(inputs)
         outputs = ops.layer_normalization(inputs, self.gamma, self.beta, self.axis, self.epsilon)
         return ops.cast(outputs, self.compute_dtype)
+
+    def _scaled(self, inputs: Any) -> Any:
+        x = ops.cast(inputs, backend.result_type(inputs.dtype, "float32"))
+        variance = ops.var(x, axis=tuple(self.axis), keepdims=True)
+        axes = [a % len(x.shape) for a in self.axis]
+        gamma = ops.reshape(self.gamma, [n if i in axes else 1 for i, n in enumerate(x.shape)])
+        return ops.cast(x * ops.rsqrt(variance + self.epsilon) * ops.cast(gamma, x.dtype), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         check_axes(self.axis, input_shape)
@@ -104,5 +114,6 @@ class LayerNormalization(Layer):
             "epsilon": self.epsilon,
             "center": self.center,
             "scale": self.scale,
+            **({"rms_scaling": True} if self.rms_scaling else {}),
             **own,
         }

@@ -49,7 +49,7 @@ class SpectralNormalization(Wrapper):
             vector, kernel = self._normalized()
             self.vector_u.assign(vector)
             self.kernel.assign(kernel)
-        return self.layer(inputs)
+        return ops.cast(self.layer(inputs), inputs.dtype)
 
     def _normalized(self) -> tuple[Any, Any]:
         """The next vector of the power iteration, and the kernel divided by its norm."""

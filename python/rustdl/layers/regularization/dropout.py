@@ -71,13 +71,17 @@ def check_noise_shape(noise_shape: Any) -> tuple[int | None, ...] | None:
     """A noise shape as a tuple, or ValueError unless it holds positive ints and None."""
     if noise_shape is None:
         return None
-    if not isinstance(noise_shape, list | tuple) or not all(
-        n is None or (isinstance(n, int) and n >= 1) for n in noise_shape
-    ):
-        raise ValueError(
-            "Invalid value received for argument `noise_shape`. Expected a tuple or list of positive integers or None. "
-            f"Received: noise_shape={noise_shape}"
-        )
+    what = "Invalid value received for argument `noise_shape`."
+    if isinstance(noise_shape, str) or not hasattr(noise_shape, "__iter__"):
+        kinds = "a tuple or list of integers" if isinstance(noise_shape, str) else "an iterable of integers (a tuple or list)"
+        raise ValueError(f"{what} Expected {kinds}. Received: noise_shape={noise_shape}")
+    for n in noise_shape:
+        if n is not None and not isinstance(n, int):
+            raise ValueError(f"{what} Expected all elements to be integers or None. Received: noise_shape={noise_shape}")
+        if n is not None and n < 1:
+            raise ValueError(
+                f"{what} Expected all dimensions to be positive integers or None. Received: noise_shape={noise_shape}"
+            )
     return tuple(noise_shape)
 
 
