@@ -39,7 +39,7 @@ def entry(op: str, shapes: list[tuple[int, ...]], options: dict[str, object], y:
     return (
         f'    Golden {{ op: "{op}", inputs: &[{inputs}], strides: &{given["strides"]}, '
         f'dilation: &{given["dilation"]}, pool: &{given["pool"]}, padding: "{given["padding"]}", '
-        f'output_padding: &{given["output_padding"]}, shape: &{list(y.shape)}, y: &[{numbers(y)}] }},'
+        f"output_padding: &{given['output_padding']}, shape: &{list(y.shape)}, y: &[{numbers(y)}] }},"
     )
 
 

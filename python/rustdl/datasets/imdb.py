@@ -51,7 +51,8 @@ def load_data(
             sequences, kept = not_longer(maxlen, sequences, kept)  # type: ignore[assignment]
             if not sequences:
                 raise ValueError(
-                    f"After filtering for sequences shorter than maxlen={maxlen}, no sequence was kept. Increase maxlen."
+                    f"After filtering for sequences shorter than maxlen={maxlen}, no sequence was kept. "
+                    "Increase maxlen."
                 )
         parts.append((sequences, np.asarray(kept)))
     both = limited(parts[0][0] + parts[1][0], num_words, skip_top, oov_char)

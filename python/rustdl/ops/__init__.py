@@ -23,6 +23,7 @@ def _register(module: str, names: str) -> None:
         _PYTHON[name] = module
 
 
+_register("_normalization", "batch_normalization layer_normalization rms_normalization")
 _register("crossentropy", "binary_crossentropy categorical_crossentropy sparse_categorical_crossentropy")
 
 _register(

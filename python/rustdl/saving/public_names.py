@@ -31,8 +31,6 @@ _NAMESPACES: tuple[str, ...] = (
 # Classes that Keras does not export but writes into files by the path of their source.
 _INTERNAL: dict[str, str] = {
     "keras.src.models.functional.Functional": "rustdl.models.functional",
-    "keras.src.models.model.Model": "rustdl.models.model",
-    "keras.src.models.sequential.Sequential": "rustdl.models.sequential",
     "keras.src.layers.input_spec.InputSpec": "rustdl.layers.input_spec",
 }
 
@@ -83,7 +81,7 @@ def symbol_from_name(path: str) -> Any:
 
 def name_from_symbol(obj: Any) -> str | None:
     """The public name of a class or function of this package, or None."""
-    if not _is_ours(obj):
+    if not _is_ours(obj) or file_module(obj) + "." + obj.__name__ in _INTERNAL:
         return None
     if obj in _names:
         return _names[obj]

@@ -27,7 +27,7 @@ def _base_attributes(kind: str) -> frozenset[str]:
     from rustdl.layers.layer import Layer
 
     if kind in ("Layer", "Functional", "Sequential", "Model"):
-        return frozenset({*dir(Layer()), "operations", "_operations", "_functional"})
+        return frozenset({*dir(Layer()), "operations", "_operations", "_functional", "_stack"})
     if kind == "Optimizer":
         from rustdl.optimizers.sgd import SGD
 

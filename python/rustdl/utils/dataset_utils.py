@@ -101,7 +101,8 @@ def _sizes(left: Any, right: Any, total: int) -> tuple[int, int]:
     a, b = count(left), count(right)
     a = total - b if a is None and b is not None else a
     b = total - a if b is None and a is not None else b
-    assert a is not None and b is not None
+    assert a is not None
+    assert b is not None
     if a + b > total:
         raise ValueError(
             f"The sum of `left_size` and `right_size` should be at most the length of the dataset. Received: "

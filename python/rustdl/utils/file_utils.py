@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tarfile
@@ -86,10 +87,8 @@ def get_file(
 
 def _cache_folder(cache_dir: str | None, sub_folder: str) -> str:
     base = os.path.expanduser(cache_dir or config.keras_home())
-    try:
+    with contextlib.suppress(OSError):
         os.makedirs(base, exist_ok=True)
-    except OSError:
-        pass
     if not os.access(base, os.W_OK):
         base = os.path.join(tempfile.gettempdir(), ".keras")
     folder = os.path.join(base, sub_folder)

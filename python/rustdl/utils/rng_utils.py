@@ -30,5 +30,5 @@ def set_random_seed(seed: int) -> None:
     from rustdl.random.seed_generator import GLOBAL_SEED, SeedGenerator
 
     random.seed(int(seed))
-    np.random.seed(int(seed))
+    np.random.seed(int(seed))  # noqa: NPY002  (code of the user's that uses the old generator)
     set_global_attribute(GLOBAL_SEED, SeedGenerator(int(seed), name="global_seed_generator"))

@@ -114,6 +114,6 @@ class LayerNormalization(Layer):
             "epsilon": self.epsilon,
             "center": self.center,
             "scale": self.scale,
-            **({"rms_scaling": True} if self.rms_scaling else {}),
+            "rms_scaling": self.rms_scaling,
             **own,
         }

@@ -73,11 +73,17 @@ def check_noise_shape(noise_shape: Any) -> tuple[int | None, ...] | None:
         return None
     what = "Invalid value received for argument `noise_shape`."
     if isinstance(noise_shape, str) or not hasattr(noise_shape, "__iter__"):
-        kinds = "a tuple or list of integers" if isinstance(noise_shape, str) else "an iterable of integers (a tuple or list)"
+        kinds = (
+            "a tuple or list of integers"
+            if isinstance(noise_shape, str)
+            else "an iterable of integers (a tuple or list)"
+        )
         raise ValueError(f"{what} Expected {kinds}. Received: noise_shape={noise_shape}")
     for n in noise_shape:
         if n is not None and not isinstance(n, int):
-            raise ValueError(f"{what} Expected all elements to be integers or None. Received: noise_shape={noise_shape}")
+            raise ValueError(
+                f"{what} Expected all elements to be integers or None. Received: noise_shape={noise_shape}"
+            )
         if n is not None and n < 1:
             raise ValueError(
                 f"{what} Expected all dimensions to be positive integers or None. Received: noise_shape={noise_shape}"
