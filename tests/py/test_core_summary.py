@@ -3,6 +3,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 import rustdl
 from rustdl.utils.summary_utils import readable_memory_size
 from rustdl.utils.table import cell_len, wrap

@@ -1,6 +1,7 @@
 from collections import OrderedDict, namedtuple
 
 import pytest
+
 from rustdl import tree
 
 Point = namedtuple("Point", ["x", "y"])

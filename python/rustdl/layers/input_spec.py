@@ -100,7 +100,7 @@ class InputSpec:
 def _squeezed(shape: tuple[Any, ...], spec: InputSpec) -> tuple[tuple[Any, ...], Any]:
     """Shape and expected shape after the allowance for a last axis of size 1."""
     expected = spec.shape
-    if spec.allow_last_axis_squeeze and expected is not None:
+    if spec.allow_last_axis_squeeze and expected is not None and len(expected) != len(shape):
         if shape and shape[-1] == 1:
             shape = shape[:-1]
         if expected and expected[-1] == 1:

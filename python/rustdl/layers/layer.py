@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import warnings
@@ -219,10 +220,33 @@ class Layer(LayerState, Operation):
         """Builds the layer with the shapes of `get_build_config`."""
         if not config:
             return
-        if "input_shape" in config:
+        if is_default(self.build):
+            self._build_by_shapes(config)
+        elif "input_shape" in config:
             self.build(_as_shape(config["input_shape"]))
         elif "shapes_dict" in config:
             self.build(**{key: _as_shape(value) for key, value in config["shapes_dict"].items()})
+
+    def _build_by_shapes(self, config: dict[str, Any]) -> None:
+        """Builds a layer without a `build` of its own: the layers inside are built by tracing `call`."""
+        shapes = config.get("shapes_dict") or {"": config.get("input_shape")}
+        inputs = {
+            name.removesuffix("_shape"): tree.map_shape_structure(
+                lambda shape: KerasTensor(shape, dtype=self.input_dtype), _as_shape(shape)
+            )
+            for name, shape in shapes.items()
+            if shape is not None
+        }
+        first = (inputs.pop(""),) if "" in inputs else ()
+        try:
+            spec = CallSpec(call_info(self.call), first, inputs)
+        except TypeError:
+            self.built = True  # `call` needs more than shapes: the layers inside build themselves
+            return
+        self._maybe_build(spec)
+        if any(not layer.built for layer in self._flatten_layers(include_self=False)):
+            with contextlib.suppress(Exception), self._open_name_scope():
+                backend.compute_output_spec(self.call, *first, **inputs)
 
     def _maybe_build(self, spec: CallSpec) -> None:
         if self.built:
@@ -234,7 +258,6 @@ class Layer(LayerState, Operation):
             if shapes:
                 self._build_shapes_dict = {"input_shape": next(iter(shapes.values()))} if len(shapes) == 1 else shapes
             self.built = True
-            self._build_by_tracing(spec)
             self._post_build()
             self._lock_state()
             return
@@ -249,20 +272,6 @@ class Layer(LayerState, Operation):
             self.built = True
             self._post_build()
             self._lock_state()
-
-    def _build_by_tracing(self, spec: CallSpec) -> None:
-        """Builds unbuilt layers inside a layer without a `build` of its own; an eager call does so by itself."""
-        if not any(not layer.built for layer in self._flatten_layers(include_self=False)):
-            return
-        if spec.tensors and isinstance(tree.flatten(next(iter(spec.tensors.values())))[0], KerasTensor):
-            return
-        values = tree.map_structure(
-            lambda x: KerasTensor(x.shape, x.dtype) if isinstance(x, (Tensor, Variable)) else x, spec.given
-        )
-        try:
-            backend.compute_output_spec(functools.partial(_call_named, self), values)
-        except Exception:
-            return  # the call itself will tell
 
     # --- dtypes ---------------------------------------------------------------------------------------------------
 
@@ -734,18 +743,6 @@ class Layer(LayerState, Operation):
             if self.built:
                 self._tracker.lock()
         super().__delattr__(name)
-
-
-def _call_named(layer: Layer, arguments: dict[str, Any]) -> Any:
-    """`call` with arguments by name; `*args` apart."""
-    arguments = dict(arguments)
-    star: tuple[Any, ...] = ()
-    for parameter in call_info(layer.call).signature.parameters.values():
-        if parameter.kind == parameter.VAR_POSITIONAL:
-            star = tuple(arguments.pop(parameter.name, ()))
-            before = [arguments.pop(n) for n in call_info(layer.call).names if n in arguments]
-            return layer.call(*before, *star, **arguments)
-    return layer.call(**arguments)
 
 
 def _set_argument(info: Any, args: Any, kwargs: dict[str, Any], name: str, value: Any) -> Any:

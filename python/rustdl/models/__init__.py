@@ -3,7 +3,6 @@
 from rustdl._lazy import attach
 
 _EXPORTS = {
-    "Functional": "rustdl.models.functional",
     "Model": "rustdl.models.model",
     "Sequential": "rustdl.models.sequential",
     "clone_model": "rustdl.models.cloning",
