@@ -116,7 +116,7 @@ def check_sparse_labels(
     """Raises ValueError when a concrete array of class indices holds one outside `[0, num_classes)`."""
     if num_classes is None:
         return
-    labels = np.asarray(y_true)
+    labels = np.asarray(ops.cast(y_true, "int32") if hasattr(y_true, "is_traced") else y_true)
     if labels.size == 0:
         return
     bad = (labels < 0) | (labels >= num_classes)

@@ -24,20 +24,20 @@ def dice(y_true: Any, y_pred: Any, axis: Any = None) -> Tensor:
 
 
 def tversky(y_true: Any, y_pred: Any, alpha: float = 0.5, beta: float = 0.5, axis: Any = None) -> Tensor:
-    """`1 - tp / (tp + alpha * fp + beta * fn)`: Dice with its own price for either kind of error (Salehi et al., 2017).
+    """`1 - tp / (tp + alpha * fn + beta * fp)`: Dice with its own price for either kind of error (Salehi et al., 2017).
 
     Args:
         y_true: Masks with values in [0, 1].
         y_pred: Predictions of the same shape.
-        alpha: Weight of the false positives.
-        beta: Weight of the false negatives.
+        alpha: Weight of the false negatives, `sum(y_true * (1 - y_pred))`.
+        beta: Weight of the false positives, `sum((1 - y_true) * y_pred)`.
         axis: The axes that are summed; all of them by default.
     """
     y_true, y_pred = _pair(y_true, y_pred)
     hits = ops.sum(y_true * y_pred, axis=axis)
-    false_alarms = ops.sum((1.0 - y_true) * y_pred, axis=axis)
     misses = ops.sum(y_true * (1.0 - y_pred), axis=axis)
-    return 1.0 - hits / (hits + alpha * false_alarms + beta * misses + backend.epsilon())
+    false_alarms = ops.sum((1.0 - y_true) * y_pred, axis=axis)
+    return 1.0 - hits / (hits + alpha * misses + beta * false_alarms + backend.epsilon())
 
 
 def circle(
@@ -122,8 +122,8 @@ class Tversky(ConfiguredLoss):
     """Tversky loss; see `tversky`.
 
     Args:
-        alpha: Weight of the false positives.
-        beta: Weight of the false negatives.
+        alpha: Weight of the false negatives, `sum(y_true * (1 - y_pred))`.
+        beta: Weight of the false positives, `sum((1 - y_true) * y_pred)`.
         reduction: See `Loss`.
         name: Name of the loss.
         axis: The axes that are summed; all of them by default.

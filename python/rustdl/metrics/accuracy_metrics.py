@@ -22,6 +22,8 @@ def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Tensor:
     """1 where the label is that of `y_pred > threshold`, else 0; shape as the arguments."""
     y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
     y_true, y_pred = squeeze_or_expand_to_same_rank(y_true, y_pred)
+    if not backend.is_float_dtype(y_pred.dtype):
+        y_pred = ops.cast(y_pred, backend.floatx())
     hits = ops.equal(y_true, ops.cast(y_pred > ops.cast(threshold, y_pred.dtype), y_true.dtype))
     return ops.cast(hits, backend.floatx())
 

@@ -353,11 +353,10 @@ class AUC(_ConfusionCurve):
             return ops.divide_no_nan(fp, fp + tn), recall
         if self.curve == "PR":
             return recall, ops.divide_no_nan(tp, tp + fp)
-        # A gain is 0 for the classifier that calls everything positive; below that the curve is not integrated.
+        # Below the recall gain of the classifier that calls everything positive the curve is not integrated.
         odds = ops.divide_no_nan(tp + fn, fp + tn)
-        found = tp > 0
-        recall_gain = ops.where(found, 1.0 - odds * ops.divide_no_nan(fn, tp), 0.0)
-        return ops.clip(recall_gain, 0.0, 1.0), ops.where(found, 1.0 - odds * ops.divide_no_nan(fp, tp), 0.0)
+        recall_gain = ops.where(tp > 0, 1.0 - odds * ops.divide_no_nan(fn, tp), 0.0)
+        return ops.clip(recall_gain, 0.0, 1.0), 1.0 - odds * ops.divide_no_nan(fp, tp)
 
     def result(self) -> Tensor:
         if not self._built:

@@ -45,7 +45,7 @@ class FBetaScore(Metric):
         super().__init__(name=name, dtype=dtype)
         if average not in _AVERAGES:
             raise ValueError(
-                f"Invalid `average` argument value. Expected one of: {set(_AVERAGES)}. Received: average={average}"
+                f"Invalid `average` argument value. Expected one of: {{{', '.join(map(repr, _AVERAGES))}}}. Received: average={average}"
             )
         if not isinstance(beta, float):
             raise ValueError(

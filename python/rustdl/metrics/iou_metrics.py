@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -77,6 +78,7 @@ class IoU(Metric):
         y_pred = ops.cast(ops.reshape(y_pred, (-1,)), "int32")
         weights = None
         if sample_weight is not None:
+            _warn_of_casting(sample_weight, self.dtype)
             weights = ops.convert_to_tensor(sample_weight, dtype=self.dtype)
             while len(weights.shape) < len(shape):
                 weights = ops.expand_dims(weights, -1)
@@ -114,6 +116,16 @@ class IoU(Metric):
             "sparse_y_pred": self.sparse_y_pred,
             "axis": self.axis,
         }
+
+
+def _warn_of_casting(sample_weight: Any, dtype: str) -> None:
+    given = str(ops.convert_to_tensor(sample_weight).dtype)
+    if "float" in given and "int" in dtype:
+        warnings.warn(
+            f"The sample weight has a float dtype ({given}), the metric counts in an int dtype ({dtype}): casting drops "
+            "fractions. Make the metric with `dtype='float32'`.",
+            stacklevel=3,
+        )
 
 
 def _pick(config: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -29,6 +29,8 @@ def reduce_to_samplewise_values(
         if rank > weight_rank:
             values = reduce_fn(values, axis=tuple(range(weight_rank, rank)))
         values = values * sample_weight
+        if len(values.shape) == weight_rank:
+            sample_weight = ops.broadcast_to(sample_weight, tuple(values.shape))
         if weight_rank > 1:
             sample_weight = reduce_fn(sample_weight, axis=tuple(range(1, weight_rank)))
     if len(values.shape) > 1:

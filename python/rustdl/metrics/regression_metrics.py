@@ -164,6 +164,7 @@ class R2Score(Metric):
         self.squared_sum = self.add_variable((outputs,), "zeros", name="squared_sum")
         self.sum = self.add_variable((outputs,), "zeros", name="sum")
         self.total_mse = self.add_variable((outputs,), "zeros", name="residual")
+        self.count = self.add_variable((outputs,), "zeros", name="count")
         self._built = True
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
@@ -183,10 +184,12 @@ class R2Score(Metric):
         self.sum.assign_add(ops.sum(weighted, axis=0))
         self.squared_sum.assign_add(ops.sum(y_true * weighted, axis=0))
         self.total_mse.assign_add(ops.sum(ops.square(y_true - y_pred) * weights, axis=0))
-        self.num_samples.assign_add(ops.sum(weights))
+        self.count.assign_add(ops.sum(ops.broadcast_to(weights, tuple(y_true.shape)), axis=0))
+        # (The adjustment counts every number of the targets, as Keras does.)
+        self.num_samples.assign_add(_size(y_true))
 
     def result(self) -> Tensor:
-        mean = self.sum / self.num_samples
+        mean = self.sum / self.count
         total = self.squared_sum - self.sum * mean
         scores = 1.0 - self.total_mse / total
         scores = ops.where(ops.isinf(scores), 0.0, scores)
@@ -213,3 +216,10 @@ class R2Score(Metric):
             "class_aggregation": self.class_aggregation,
             "num_regressors": self.num_regressors,
         }
+
+
+def _size(x: Tensor) -> int:
+    size = 1
+    for n in x.shape:
+        size *= n
+    return size

@@ -109,8 +109,13 @@ class Outputs:
         else:
             self.names = [None] * self.count
 
-    def flatten(self, y: Any, what: str) -> list[Any]:
+    def flatten(self, y: Any, what: str, used: Sequence[int] | None = None) -> list[Any]:
         """The entries of a structure of targets or weights in the order of the outputs; a missing one is None.
+
+        Args:
+            y: The structure.
+            what: Name of the argument, for errors.
+            used: Positions of the outputs that have a loss: targets may be given for these only.
 
         Raises:
             ValueError: if the structure has other entries than the outputs.
@@ -129,6 +134,11 @@ class Outputs:
         flat = tree.flatten(y)
         if len(flat) == self.count:
             return flat
+        if used is not None and len(flat) == len(used):
+            entries: list[Any] = [None] * self.count
+            for position, entry in zip(used, flat, strict=True):
+                entries[position] = entry
+            return entries
         if self.count == 1:
             # One output, targets in a structure of their own: the loss gets it whole.
             return [y]
@@ -274,7 +284,7 @@ class CompileMetrics(Metric):
     def build(self, y_true: Any, y_pred: Any) -> None:
         """Makes the metrics, for targets and predictions of these shapes."""
         outputs = Outputs(y_pred, self.output_names)
-        targets, predictions = outputs.flatten(y_true, "y"), tree.flatten(y_pred)
+        targets, predictions = outputs.flatten(y_true, "y", self._used(outputs)), tree.flatten(y_pred)
         self._flat_metrics = self._groups(self._user_metrics, "metrics", outputs, targets, predictions)
         self._flat_weighted_metrics = self._groups(
             self._user_weighted_metrics, "weighted_metrics", outputs, targets, predictions
@@ -304,7 +314,7 @@ class CompileMetrics(Metric):
         if not self.built:
             self.build(y_true, y_pred)
         assert self._outputs is not None
-        targets, predictions = self._outputs.flatten(y_true, "y"), tree.flatten(y_pred)
+        targets, predictions = self._outputs.flatten(y_true, "y", self._used(outputs)), tree.flatten(y_pred)
         for group, y_t, y_p in zip(self._flat_metrics, targets, predictions, strict=True):
             if group is not None:
                 group.update_state(y_t, y_p)
@@ -314,6 +324,14 @@ class CompileMetrics(Metric):
         for group, y_t, y_p, w in zip(self._flat_weighted_metrics, targets, predictions, weights, strict=True):
             if group is not None:
                 group.update_state(y_t, y_p, sample_weight=w)
+
+    def _used(self, outputs: Outputs) -> list[int]:
+        """Positions of the outputs that have metrics."""
+        given = [
+            outputs.spread(entry or None, what, True)
+            for entry, what in ((self._user_metrics, "metrics"), (self._user_weighted_metrics, "weighted_metrics"))
+        ]
+        return [i for i in range(outputs.count) if given[0][i] is not None or given[1][i] is not None]
 
     def reset_state(self) -> None:
         for metric in self.metrics:
@@ -395,6 +413,7 @@ class CompileLoss(Loss):
         self.built = False
         self.metrics: list[Metric] = []
         self._outputs: Outputs | None = None
+        self._used: list[int] = []
         # One entry an output: (loss or None, weight or None, tracker or None).
         self._parts: list[tuple[Loss | None, Any, Metric | None]] = []
 
@@ -411,12 +430,13 @@ class CompileLoss(Loss):
     def split(self, y: Any) -> list[Any]:
         """Targets as one entry an output."""
         assert self._outputs is not None
-        return self._outputs.flatten(y, "y")
+        return self._outputs.flatten(y, "y", self._used)
 
     def build(self, y_true: Any, y_pred: Any) -> None:
         """Makes the losses, for targets and predictions of these shapes."""
         outputs = Outputs(y_pred, self.output_names)
         given = outputs.spread(self._user_loss, "loss", False)
+        self._used = [i for i, g in enumerate(given) if g is not None]
         weights = outputs.spread(self._user_loss_weights, "loss_weights", False)
         for weight in weights:
             if weight is not None and not isinstance(weight, (float, int)):
@@ -424,7 +444,7 @@ class CompileLoss(Loss):
                     "Expected every entry of `loss_weights` to be a float. "
                     f"Received instead: loss_weights={self._user_loss_weights}"
                 )
-        targets, predictions = outputs.flatten(y_true, "y"), tree.flatten(y_pred)
+        targets, predictions = outputs.flatten(y_true, "y", self._used), tree.flatten(y_pred)
         made = [
             get_loss(g, t, p) if t is not None or _is_own(g) else None
             for g, t, p in zip(given, targets, predictions, strict=True)
@@ -450,7 +470,7 @@ class CompileLoss(Loss):
         if not self.built:
             self.build(y_true, y_pred)
         assert self._outputs is not None
-        targets, predictions = self._outputs.flatten(y_true, "y"), tree.flatten(y_pred)
+        targets, predictions = self._outputs.flatten(y_true, "y", self._used), tree.flatten(y_pred)
         weights = spread_weights(self._outputs, sample_weight)
         terms = []
         for (loss, weight, tracker), name, y_t, y_p, w in zip(

@@ -40,7 +40,6 @@ class Feed:
         # Position in arrays, and the order of their rows, kept across epochs with `steps_per_epoch`.
         self.position = 0
         self.order: Any = None
-        self._fresh = True
 
     @property
     def num_batches(self) -> int | None:
@@ -65,15 +64,20 @@ class Feed:
         return self._first[0] if self._first else None
 
     def start_epoch(self) -> None:
-        """Goes back to the start of the data, unless epochs are of `steps_per_epoch` batches."""
-        if self.steps_per_epoch is None or self._fresh:
+        """Goes back to the start of the data, unless epochs of `steps_per_epoch` batches have some of them left."""
+        if self.steps_per_epoch is None or self._at_end():
             self.restart()
-        self._fresh = False
+
+    def _at_end(self) -> bool:
+        if isinstance(self.adapter, ArrayDataAdapter):
+            return self.order is None and self.position == 0 or self.position >= self.adapter.num_batches
+        known = self.adapter.num_batches
+        return self._iterator is None or (known is not None and self.position >= known)
 
     def restart(self) -> None:
         """Begins another pass over the data."""
+        self.position = 0
         if isinstance(self.adapter, ArrayDataAdapter):
-            self.position = 0
             self.order = self.adapter.order()
         elif not (self._first and self._iterator is not None):
             # (An iterator that has only been peeked into is at its start still.)
@@ -81,27 +85,21 @@ class Feed:
             self._iterator = self.adapter.batches()
 
     def next_batches(self, count: int) -> list[Any]:
-        """At most `count` further batches; with `steps_per_epoch` data of a known length start again at their end."""
+        """At most `count` further batches; fewer at the end of the data."""
         if isinstance(self.adapter, ArrayDataAdapter):
             return self._next_of_arrays(self.adapter, count)
         taken = self._first[:count]
         self._first = self._first[count:]
         if self._iterator is not None:
             taken += _take(self._iterator, count - len(taken))
-        if len(taken) < count and self.steps_per_epoch is not None and self.adapter.num_batches:
-            self.adapter.on_epoch_end()
-            self.restart()
-            if self._iterator is not None:
-                taken += _take(self._iterator, count - len(taken))
+        self.position += len(taken)
+        if len(taken) < count:
+            self._iterator = None
         return taken
 
     def _next_of_arrays(self, adapter: ArrayDataAdapter, count: int) -> list[Any]:
         taken: list[Any] = []
-        while len(taken) < count:
-            if self.position >= adapter.num_batches:
-                if self.steps_per_epoch is None:
-                    break
-                self.restart()
+        while len(taken) < count and self.position < adapter.num_batches:
             start = self.position * adapter.batch_size
             rows = adapter.take(self.order, start, min(start + adapter.batch_size, adapter.rows))
             taken.append(adapter.pack(rows))
@@ -171,12 +169,15 @@ class EpochLoop:
         done, result = 0, None
         while done < total and not self.stopped():
             if feed.position >= adapter.num_batches:
-                feed.restart()
+                warnings.warn(RAN_OUT, stacklevel=5)
+                break
             left = min(total - done, adapter.num_full_batches - feed.position)
             count, budget = max(left, 1), None
             if self.every_batch:
-                count = min(count, feed.steps_per_execution)
-                self.begin(done)
+                # A group of batches may end with the last, partial one: it is one call for the callbacks.
+                if done % feed.steps_per_execution == 0:
+                    self.begin(done)
+                count = min(count, feed.steps_per_execution - done % feed.steps_per_execution)
             elif self.bar is not None:
                 # The first step alone: it compiles, and is left out of the time a step.
                 count, budget = (1, None) if done == 0 else (count, _BAR_SECONDS)
@@ -188,9 +189,17 @@ class EpochLoop:
                 result = runner.run(adapter.pack(rows))
             done += ran
             feed.position += ran
-            self._report(done - 1, result)
+            if not self.every_batch:
+                self._report(done - 1, result)
+            elif done % feed.steps_per_execution == 0 or done >= total or feed.position >= adapter.num_batches:
+                self._report(self._last_of_group(done), result)
         self._count(done)
         return done, result
+
+    def _last_of_group(self, done: int) -> int:
+        """The index of the last batch of the group that ends here, as if it were a full one."""
+        size = self.feed.steps_per_execution
+        return -(-done // size) * size - 1
 
     def _run_batches(self) -> tuple[int, Any]:
         feed, total = self.feed, self.feed.num_batches
@@ -210,7 +219,7 @@ class EpochLoop:
             else:
                 result = self.function(iter(batches))
             done += len(batches)
-            self._report(done - 1, result)
+            self._report(self._last_of_group(done) if self.every_batch else done - 1, result)
         if total is None or done < total or feed.steps_per_epoch is None:
             feed.adapter.on_epoch_end()
         self._count(done)

@@ -32,7 +32,7 @@ def predict_batches(model: Any, feed: Feed, callbacks: Any) -> Any:
     total = feed.num_batches
     done = 0
     feed.start_epoch()
-    while (total is None or done < total) and not model.__dict__.get("stop_predicting"):
+    while (total is None or done < total) and not model.stop_predicting:
         count = feed.steps_per_execution if total is None else min(feed.steps_per_execution, total - done)
         batches = feed.next_batches(count)
         if not batches:

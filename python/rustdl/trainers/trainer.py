@@ -38,6 +38,8 @@ class Trainer:
         self.optimizer: Any = getattr(self, "optimizer", None)
         self.steps_per_execution = 1
         self.stop_training = False
+        self.stop_evaluating = False
+        self.stop_predicting = False
         self.history: Any = None
         self._initial_epoch: int | None = None
         self._loss_tracker: Any = None
@@ -150,14 +152,12 @@ class Trainer:
     def metrics(self) -> list[Any]:
         """The loss tracker, the metrics of layers, the compiled metrics, and the losses of several outputs."""
         found = [self._loss_tracker] if self.compiled and self._loss_tracker is not None else []
-        own = [self._loss_tracker, self._compile_metrics, *(self._compile_loss.metrics if self._compile_loss else ())]
-        found.extend(m for m in super().metrics if not any(m is o for o in own))  # type: ignore[misc]
-        if self.compiled:
-            if self._compile_metrics is not None:
-                found.append(self._compile_metrics)
-            if self._compile_loss is not None:
-                found.extend(self._compile_loss.metrics)
-        return found
+        if self.compiled and self._compile_metrics is not None:
+            found.append(self._compile_metrics)
+        trackers = self._compile_loss.metrics if self.compiled and self._compile_loss is not None else []
+        known = [*found, *trackers]
+        found.extend(m for m in super().metrics if not any(m is k for k in known))  # type: ignore[misc]
+        return [*found, *trackers]
 
     @property
     def metrics_names(self) -> list[str]:
@@ -647,10 +647,10 @@ class Trainer:
                 model=self,
             )
         self.make_test_function()
-        self.__dict__["_stop_evaluating"] = False
+        self.__dict__["stop_evaluating"] = False
         callbacks.on_test_begin()
         self.reset_metrics()
-        loop = EpochLoop(feed, self.test_function, callbacks, "test", lambda: False, self._logs)
+        loop = EpochLoop(feed, self.test_function, callbacks, "test", lambda: self.stop_evaluating, self._logs)
         steps_done, result = loop.run()
         logs = dict(self._logs(result)) if steps_done else {}
         callbacks.on_test_end(logs)
