@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from typing import Any
-from urllib import error, parse, request
+from urllib import parse, request
 
 import numpy as np
 
@@ -41,16 +41,40 @@ class RemoteMonitor(Callback):
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         message: dict[str, Any] = {"epoch": epoch}
         for name, value in (logs or {}).items():
-            message[name] = value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
-        text = json.dumps(message)
+            message[name] = _plain(value)
+        try:
+            self._post(message)
+        except OSError:
+            # (requests' and urllib's exceptions are both OSErrors.)
+            warnings.warn(f"Could not reach RemoteMonitor root server at {self.root}", stacklevel=2)
+
+    def _post(self, message: dict[str, Any]) -> None:
+        address = self.root + self.path
+        try:
+            import requests
+        except ImportError:
+            pass
+        else:
+            if self.send_as_json:
+                requests.post(address, json=message, headers=self.headers)
+            else:
+                requests.post(address, data={self.field: json.dumps(message)}, headers=self.headers)
+            return
         headers = dict(self.headers or {})
         if self.send_as_json:
-            body, kind = text.encode(), "application/json"
+            body, kind = json.dumps(message).encode(), "application/json"
         else:
-            body, kind = parse.urlencode({self.field: text}).encode(), "application/x-www-form-urlencoded"
+            body, kind = (
+                parse.urlencode({self.field: json.dumps(message)}).encode(),
+                "application/x-www-form-urlencoded",
+            )
         headers.setdefault("Content-Type", kind)
-        try:
-            with request.urlopen(request.Request(self.root + self.path, data=body, headers=headers), timeout=10):
-                pass
-        except (error.URLError, OSError):
-            warnings.warn(f"Could not reach RemoteMonitor root server at {self.root}", stacklevel=2)
+        with request.urlopen(request.Request(address, data=body, headers=headers), timeout=10):
+            pass
+
+
+def _plain(value: Any) -> Any:
+    """Numbers and lists that JSON knows; an array of one number is that number."""
+    if isinstance(value, np.ndarray) and value.size == 1:
+        return value.item()
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value

@@ -190,7 +190,8 @@ def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float) ->
     y_true = ops.cast(ops.convert_to_tensor(y_true), "int32")
     if len(y_true.shape) == len(y_pred.shape) and y_true.shape[-1] == 1:
         y_true = ops.squeeze(y_true, axis=-1)
-    p = ops.sum(y_pred * ops.one_hot(y_true, y_pred.shape[-1], dtype=y_pred.dtype), axis=-1)
+    chosen = ops.equal(ops.expand_dims(y_true, -1), ops.arange(y_pred.shape[-1], dtype="int32"))
+    p = ops.sum(ops.where(chosen, y_pred, ops.zeros_like(y_pred)), axis=-1)
     return (1.0 - ops.power(p, q)) / q
 
 

@@ -56,8 +56,8 @@ class Loss:
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
         in_mask = mask_of(y_pred)
         with backend.name_scope(self.name):
-            y_pred = tree.map_structure(lambda x: self._to_tensor(x, "y_pred"), y_pred)
-            y_true = tree.map_structure(lambda x: self._to_tensor(x, "y_true"), y_true)
+            y_pred = tree.map_structure(lambda x: self._to_tensor(x, "y_pred"), _numbers_to_array(y_pred))
+            y_true = tree.map_structure(lambda x: self._to_tensor(x, "y_true"), _numbers_to_array(y_true))
             values = self.call(y_true, y_pred)
             out_mask = mask_of(values)
             if in_mask is not None and out_mask is not None:
@@ -96,6 +96,13 @@ class Loss:
 
     def _obj_type(self) -> str:
         return "Loss"
+
+
+def _numbers_to_array(x: Any) -> Any:
+    """Nested lists of numbers as one array; a list of arrays or tensors is a structure and stays one."""
+    if isinstance(x, (list, tuple)) and all(isinstance(leaf, (int, float)) for leaf in tree.flatten(x)):
+        return ops.convert_to_tensor(x)
+    return x
 
 
 def standardize_reduction(reduction: str | None) -> str | None:

@@ -47,8 +47,9 @@ def even_thresholds(count: int) -> list[float]:
 def filter_top_k(x: Tensor, k: int) -> Tensor:
     """Keeps the `k` largest entries of the last axis, and makes the others minus infinity (in effect)."""
     _, indices = ops.top_k(x, k, sorted=False)
-    kept = ops.sum(ops.one_hot(indices, x.shape[-1], dtype=x.dtype), axis=-2)
-    return ops.where(kept > 0, x, ops.full_like(x, NEGATIVE_INFINITY))
+    columns = ops.arange(x.shape[-1], dtype="int32")
+    kept = ops.any(ops.equal(ops.expand_dims(ops.cast(indices, "int32"), -1), columns), axis=-2)
+    return ops.where(kept, x, ops.full_like(x, NEGATIVE_INFINITY))
 
 
 NEGATIVE_INFINITY = -1e10

@@ -314,7 +314,7 @@ class CompileMetrics(Metric):
         if not self.built:
             self.build(y_true, y_pred)
         assert self._outputs is not None
-        targets, predictions = self._outputs.flatten(y_true, "y", self._used(outputs)), tree.flatten(y_pred)
+        targets, predictions = self._outputs.flatten(y_true, "y", self._used(self._outputs)), tree.flatten(y_pred)
         for group, y_t, y_p in zip(self._flat_metrics, targets, predictions, strict=True):
             if group is not None:
                 group.update_state(y_t, y_p)

@@ -70,7 +70,7 @@ class Feed:
 
     def _at_end(self) -> bool:
         if isinstance(self.adapter, ArrayDataAdapter):
-            return self.order is None and self.position == 0 or self.position >= self.adapter.num_batches
+            return (self.order is None and self.position == 0) or self.position >= self.adapter.num_batches
         known = self.adapter.num_batches
         return self._iterator is None or (known is not None and self.position >= known)
 
@@ -164,12 +164,14 @@ class EpochLoop:
         return self._run_batches()
 
     def _run_arrays(self, adapter: ArrayDataAdapter, runner: StepRunner) -> tuple[int, Any]:
-        feed, total = self.feed, self.feed.num_batches
-        assert total is not None
+        feed, wanted = self.feed, self.feed.num_batches
+        assert wanted is not None
+        total = self._whole_groups(wanted)
         done, result = 0, None
         while done < total and not self.stopped():
             if feed.position >= adapter.num_batches:
-                warnings.warn(RAN_OUT, stacklevel=5)
+                if done < wanted:
+                    warnings.warn(RAN_OUT, stacklevel=5)
                 break
             left = min(total - done, adapter.num_full_batches - feed.position)
             count, budget = max(left, 1), None
@@ -191,10 +193,15 @@ class EpochLoop:
             feed.position += ran
             if not self.every_batch:
                 self._report(done - 1, result)
-            elif done % feed.steps_per_execution == 0 or done >= total or feed.position >= adapter.num_batches:
+            elif done % feed.steps_per_execution == 0 or feed.position >= adapter.num_batches:
                 self._report(self._last_of_group(done), result)
         self._count(done)
         return done, result
+
+    def _whole_groups(self, total: int) -> int:
+        """A number of batches rounded up: a group of `steps_per_execution` is not broken off while there are data."""
+        size = self.feed.steps_per_execution
+        return -(-total // size) * size
 
     def _last_of_group(self, done: int) -> int:
         """The index of the last batch of the group that ends here, as if it were a full one."""
@@ -205,8 +212,7 @@ class EpochLoop:
         feed, total = self.feed, self.feed.num_batches
         done, result = 0, None
         while (total is None or done < total) and not self.stopped():
-            count = feed.steps_per_execution if total is None else min(feed.steps_per_execution, total - done)
-            batches = feed.next_batches(count)
+            batches = feed.next_batches(feed.steps_per_execution)
             if not batches:
                 if total is not None:
                     warnings.warn(RAN_OUT, stacklevel=4)

@@ -97,6 +97,16 @@ class PyDataset:
             "You need to implement the `num_batches` property:\n\n@property\ndef num_batches(self):\n  return ..."
         )
 
+    def __iter__(self) -> Iterator[Any]:
+        try:
+            count = self.num_batches
+        except NotImplementedError:
+            count = None
+        index = 0
+        while count is None or index < count:
+            yield self[index]
+            index += 1
+
     def on_epoch_begin(self) -> None:
         """Called before each epoch."""
 
