@@ -11,7 +11,7 @@ BAR = "━"
 
 def _run(capsys, target, steps, **kwargs):
     clock = [100.0]
-    with mock.patch("time.time", lambda: clock[0]):
+    with mock.patch("time.time", side_effect=lambda: clock[0]):
         bar = Progbar(target, interval=0, **kwargs)
         for seconds, current, values in steps:
             clock[0] += seconds
@@ -24,7 +24,8 @@ def test_bar_with_target(capsys):
     first = (
         f"\r\x1b[1m1/3\x1b[0m \x1b[32m{BAR * 6}\x1b[0m\x1b[37m{BAR * 14}\x1b[0m \x1b[1m2s\x1b[0m 1s/step - loss: 0.5000"
     )
-    second = f"\r\x1b[1m2/3\x1b[0m \x1b[32m{BAR * 13}\x1b[0m\x1b[37m{BAR * 7}\x1b[0m \x1b[1m0s\x1b[0m 2ms/step - loss: 0.2500"
+    second = f"\r\x1b[1m2/3\x1b[0m \x1b[32m{BAR * 13}\x1b[0m\x1b[37m{BAR * 7}\x1b[0m \x1b[1m0s\x1b[0m 2ms/step"
+    second += " - loss: 0.2500"
     third = f"\r\x1b[1m3/3\x1b[0m \x1b[32m{BAR * 20}\x1b[0m\x1b[37m\x1b[0m \x1b[1m1s\x1b[0m 2ms/step - loss: 0.2500\n"
     assert [part.lstrip("\b") for part in _split(out)] == [first, second, third]
 

@@ -44,8 +44,9 @@ class FBetaScore(Metric):
     ) -> None:
         super().__init__(name=name, dtype=dtype)
         if average not in _AVERAGES:
+            allowed = ", ".join(map(repr, _AVERAGES))
             raise ValueError(
-                f"Invalid `average` argument value. Expected one of: {{{', '.join(map(repr, _AVERAGES))}}}. Received: average={average}"
+                f"Invalid `average` argument value. Expected one of: {{{allowed}}}. Received: average={average}"
             )
         if not isinstance(beta, float):
             raise ValueError(

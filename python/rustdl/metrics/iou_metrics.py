@@ -122,8 +122,8 @@ def _warn_of_casting(sample_weight: Any, dtype: str) -> None:
     given = str(ops.convert_to_tensor(sample_weight).dtype)
     if "float" in given and "int" in dtype:
         warnings.warn(
-            f"The sample weight has a float dtype ({given}), the metric counts in an int dtype ({dtype}): casting drops "
-            "fractions. Make the metric with `dtype='float32'`.",
+            f"The sample weight has a float dtype ({given}), the metric counts in an int dtype ({dtype}): casting "
+            "drops fractions. Make the metric with `dtype='float32'`.",
             stacklevel=3,
         )
 

@@ -105,8 +105,8 @@ def update_confusion_matrix_variables(
     if class_id is not None:
         if len(y_pred.shape) == 1:
             raise ValueError(
-                "When class_id is provided, y_pred must be a 2D array with shape (num_samples, num_classes), found shape: "
-                f"{tuple(y_pred.shape)}"
+                "When class_id is provided, y_pred must be a 2D array with shape (num_samples, num_classes), found "
+                f"shape: {tuple(y_pred.shape)}"
             )
         if not -y_pred.shape[-1] <= class_id < y_pred.shape[-1]:
             raise ValueError(f"`class_id`={class_id} is out of range for predictions of shape {tuple(y_pred.shape)}.")

@@ -664,7 +664,7 @@ class Trainer:
                 names += [m.name for m in metric.metrics]
             else:
                 names.append(metric.name)
-        known = [name for name in dict.fromkeys(names) if name in logs]
+        known = [name for name in names if name in logs]
         values = [logs[name] for name in known]
         values += [logs[name] for name in sorted(logs) if name not in known]
         return values[0] if len(values) == 1 else values
