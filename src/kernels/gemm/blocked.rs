@@ -137,7 +137,9 @@ pub(super) unsafe fn parallel<T: Float>(p: &Product<'_, T>) {
     let (rows, cols) = if flops < 200_000 || par::threads() == 1 {
         (1, 1)
     } else {
-        grid(p, par::threads())
+        let table = Table::<T>::of(p.level);
+        let tile = (table.max_rows(table.nv), table.nr());
+        grid(p.m, p.n, tile, par::threads())
     };
     if rows * cols == 1 {
         return serial(p);
@@ -155,22 +157,20 @@ pub(super) unsafe fn parallel<T: Float>(p: &Product<'_, T>) {
     });
 }
 
-/// Into how many rows and columns of parts C is cut for `threads` threads.
+/// Into how many rows and columns of parts `m` x `n` elements of C are cut for `threads` threads,
+/// in tiles of `mr` x `nr`.
 ///
 /// The cut does not change results. It minimises the work of the largest part: multiply-adds in
-/// whole tiles, and the packing of operands, which parts of one row or column repeat.
-fn grid<T: Float>(p: &Product<'_, T>, threads: usize) -> (usize, usize) {
-    let table = Table::<T>::of(p.level);
+/// whole tiles, and the reading of operands, which parts of one row or column repeat.
+pub(super) fn grid(m: usize, n: usize, (mr, nr): (usize, usize), threads: usize) -> (usize, usize) {
     let cost = |rows: usize, cols: usize| {
-        let m =
-            p.m.div_ceil(rows)
-                .next_multiple_of(table.max_rows(table.nv));
-        let n = p.n.div_ceil(cols).next_multiple_of(table.nr());
-        // In vector operations per k: a packed or streamed element costs some 4 of them per lane.
+        let m = m.div_ceil(rows).next_multiple_of(mr);
+        let n = n.div_ceil(cols).next_multiple_of(nr);
+        // Per term: reading an element of an operand costs about as much as 8 multiply-adds.
         m * n + 8 * (m + n)
     };
     (1..=threads)
-        .flat_map(|rows| [(rows, threads / rows), (rows, threads.div_ceil(rows))])
+        .map(|rows| (rows, threads / rows))
         .min_by_key(|&(rows, cols)| cost(rows, cols))
         .unwrap_or((1, 1))
 }

@@ -100,10 +100,10 @@ unsafe fn tile<T: Float, L: Lanes<T>, const MR: usize, const NR: usize>(
     if at < p.k {
         step::<T, L, MR, NR>(p, a.add(at), b.add(at), p.k - at, &mut acc);
     }
-    for r in 0..MR {
+    for (r, acc) in acc.iter().enumerate() {
         let c = p.c.offset((i + r) as isize * p.c_rs).add(j);
-        for q in 0..NR {
-            let sum = L::reduce_sum(acc[r][q]);
+        for (q, &v) in acc.iter().enumerate() {
+            let sum = L::reduce_sum(v);
             *c.add(q) = if p.accumulate { *c.add(q) + sum } else { sum };
         }
     }
@@ -119,13 +119,13 @@ unsafe fn step<T: Float, L: Lanes<T>, const MR: usize, const NR: usize>(
     acc: &mut [[L::V; NR]; MR],
 ) {
     let mut columns = [L::zero(); NR];
-    for q in 0..NR {
-        columns[q] = load::<T, L>(b.offset(q as isize * p.b_cs), n);
+    for (q, column) in columns.iter_mut().enumerate() {
+        *column = load::<T, L>(b.offset(q as isize * p.b_cs), n);
     }
-    for r in 0..MR {
+    for (r, acc) in acc.iter_mut().enumerate() {
         let row = load::<T, L>(a.offset(r as isize * p.a_rs), n);
         for q in 0..NR {
-            acc[r][q] = multiply_add::<T, L>(row, columns[q], acc[r][q]);
+            acc[q] = multiply_add::<T, L>(row, columns[q], acc[q]);
         }
     }
 }

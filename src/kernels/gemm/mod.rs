@@ -9,23 +9,31 @@
 //! - `dot`: few rows or columns, along contiguous k;
 //! - `split`: small C, long k;
 //! - `epilogue`: what is done to finished sums;
-//! - `packed`: B packed once and used often.
+//! - `packed`: B packed once and used often;
+//! - `bf16`: `bf16` operands, `f32` sums;
+//! - `plain`: integers.
 //!
 //! An element of C is computed by the same operations in the same order whatever the number of
 //! threads: paths and cuts of k are chosen by shape and strides alone.
 
+mod bf16;
+#[cfg(target_arch = "x86_64")]
+mod bf16_native;
 mod blocked;
 mod dot;
 mod epilogue;
 mod micro;
 mod pack;
 mod packed;
+mod plain;
 mod split;
 #[cfg(test)]
 mod tests;
 
+pub use bf16::gemm_bf16;
 pub use epilogue::{Activation, Epilogue};
 pub use packed::PackedB;
+pub use plain::{Plain, gemm_plain};
 
 use crate::par;
 use crate::simd::{Float, level};

@@ -118,7 +118,7 @@ impl<T: Float> Case<T> {
                 GeluTanh,
                 Silu,
             ][variant / 4 % 8],
-            at_end: variant % 3 != 0,
+            at_end: !variant.is_multiple_of(3),
         }
     }
 
