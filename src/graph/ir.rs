@@ -1,7 +1,7 @@
 //! The graph: values and the nodes that make them, in topological order.
 
 use super::Signature;
-use crate::aval::Aval;
+use crate::aval::{Aval, DType};
 use crate::error::{Error, Result};
 use crate::op::{Kind, Op};
 use crate::tensor::{Node as Traced, Tensor};
@@ -108,7 +108,7 @@ impl Graph {
 struct Capture {
     graph: Graph,
     values: HashMap<(u64, usize), ValueId>,
-    constants: HashMap<usize, ValueId>,
+    constants: HashMap<u64, Vec<ValueId>>,
 }
 
 impl Capture {
@@ -193,17 +193,38 @@ impl Capture {
 
     fn value(&mut self, t: &Tensor) -> Result<ValueId> {
         if let Some(array) = t.array() {
-            // One constant for all handles of the same memory.
-            let key = array.ptr() as usize ^ (t.size() << 48);
-            if let Some(&id) = self.constants.get(&key)
-                && let Source::Constant(c) = &self.graph.values[id].source
-                && c.aval() == t.aval()
-                && c.array().is_some_and(|a| a.strides == array.strides)
-            {
+            // One constant for all handles of the same memory, and for all equal single values.
+            let exact = !matches!(t.dtype(), DType::I64 | DType::U64);
+            let single = if t.size() == 1 && exact {
+                Some(t.item()?.to_bits())
+            } else {
+                None
+            };
+            let key = single.unwrap_or(array.ptr() as u64) ^ ((t.size() as u64) << 48);
+            let known = self.constants.entry(key).or_default();
+            let same = known
+                .iter()
+                .find(|&&id| match &self.graph.values[id].source {
+                    Source::Constant(c) => {
+                        let layout = || {
+                            c.array().is_some_and(|a| {
+                                a.strides == array.strides && a.ptr() == array.ptr()
+                            })
+                        };
+                        let equal = || c.size() == 1 && c.item().ok().map(f64::to_bits) == single;
+                        c.aval() == t.aval() && if single.is_some() { equal() } else { layout() }
+                    }
+                    _ => false,
+                });
+            if let Some(&id) = same {
                 return Ok(id);
             }
-            let id = self.add(t.aval(), Source::Constant(t.detach()));
-            self.constants.insert(key, id);
+            let id = self.graph.values.len();
+            known.push(id);
+            self.graph.values.push(Value {
+                aval: t.aval().clone(),
+                source: Source::Constant(t.detach()),
+            });
             return Ok(id);
         }
         let key = t

@@ -18,6 +18,12 @@ pub fn simplify(graph: Graph) -> Graph {
             ins: node.ins.iter().map(|&v| renamed[v]).collect(),
             ..node
         };
+        if let Some(same) = forwarded(&out, &node) {
+            for (&mine, theirs) in node.outs.iter().zip(same) {
+                renamed[mine] = theirs;
+            }
+            continue;
+        }
         let index = out.nodes.len();
         if node.op.is_pure() {
             let candidates = known.entry(digest(&node)).or_default();
@@ -40,6 +46,22 @@ pub fn simplify(graph: Graph) -> Graph {
     out.outputs = graph.outputs.iter().map(|&v| renamed[v]).collect();
     out.updates = graph.updates.iter().map(|&v| renamed[v]).collect();
     out
+}
+
+/// For a node all of whose outputs are its inputs as they are (x * 1, a cast to the same type): which.
+fn forwarded(graph: &Graph, node: &Node) -> Option<Vec<ValueId>> {
+    let Kind::Map(program) = node.op.kind() else {
+        return None;
+    };
+    let outs = program.outs().iter().zip(&node.outs);
+    outs.map(|(o, &v)| match program.nodes()[o.node as usize] {
+        crate::expr::Node::Load(i) => {
+            let x = node.ins[i as usize];
+            (graph.values[x].aval == graph.values[v].aval).then_some(x)
+        }
+        _ => None,
+    })
+    .collect()
 }
 
 /// A hash of what a node computes.

@@ -59,8 +59,6 @@ class _Depth:
 
 def _leaf(x: Tensor) -> Tensor:
     """A start of the tape with the value of `x`; if `x` is on an outer tape, gradients go on through it."""
-    if x.is_recorded:
-        return x * 1  # its own node: other uses of `x` do not count
     return _rustdl.leaf(x)
 
 
