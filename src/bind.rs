@@ -13,7 +13,8 @@ use crate::tensor::{Array, Node, Output, Tensor};
 use smallvec::SmallVec;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// Outputs of an op.
 pub type Outputs = SmallVec<[Tensor; 1]>;
@@ -88,6 +89,29 @@ fn run_now(op: &dyn Op, inputs: &[&Tensor], outs: &Avals) -> Result<SmallVec<[Ar
         Kind::Leaf => Err(Error::internal(op.name(), "a leaf cannot be applied")),
     }));
     guarded.unwrap_or_else(|payload| Err(panic_error(op.name(), payload)))
+}
+
+static PANIC_IN: Mutex<Option<String>> = Mutex::new(None);
+static PANIC_ARMED: AtomicBool = AtomicBool::new(false);
+
+/// For tests: the next kernel of the op with this name panics, as a bug in it would.
+pub fn inject_panic(op: Option<&str>) {
+    *PANIC_IN.lock().unwrap_or_else(|e| e.into_inner()) = op.map(str::to_string);
+    PANIC_ARMED.store(op.is_some(), Ordering::Relaxed);
+}
+
+/// Called before each kernel: see [`inject_panic`].
+#[inline]
+pub(crate) fn before_kernel(op: &'static str) {
+    if PANIC_ARMED.load(Ordering::Relaxed) {
+        let mut armed = PANIC_IN.lock().unwrap_or_else(|e| e.into_inner());
+        if armed.as_deref() == Some(op) {
+            *armed = None;
+            PANIC_ARMED.store(false, Ordering::Relaxed);
+            drop(armed);
+            panic!("injected into {op}");
+        }
+    }
 }
 
 /// What a caught panic says, as an error.
@@ -321,6 +345,7 @@ fn run_kernel(op: &dyn Op, inputs: &[&Tensor], outs: &Avals) -> Result<SmallVec<
         .zip(&arrays)
         .map(|(aval, array)| array.buffer.writer(aval.dtype, &aval.shape))
         .collect();
+    before_kernel(op.name());
     op.run(&mut Run {
         ins: &views,
         outs: &mut writers,

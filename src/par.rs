@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 /// More threads than this are never used.
 const MAX_THREADS: usize = 256;
 /// Work below this stays on the calling thread, in flops or bytes: inside [`enter`], ...
-const GRAIN_ENTERED: usize = 100_000;
+const GRAIN_ENTERED: usize = 300_000;
 /// ... outside it while the workers still spin, ...
 const GRAIN_SPINNING: usize = 500_000;
 /// ... and when they sleep, where waking them costs some tens of microseconds.

@@ -2,7 +2,7 @@
 
 use super::state::{Cell, make_exclusive};
 use crate::aval::{Aval, DType, Shape, Strides, contiguous_strides, is_contiguous};
-use crate::bind::{contiguous, panic_error};
+use crate::bind::{before_kernel, contiguous, panic_error};
 use crate::buffer::{Buffer, View, ViewMut};
 use crate::error::{Error, Result};
 use crate::expr::{Loop, Program};
@@ -429,6 +429,7 @@ unsafe fn run_step(step: &Step, bases: &Bases) {
                 .iter()
                 .map(|o| ViewMut::new(bases.address(o), o.dtype, &o.shape))
                 .collect();
+            before_kernel(op.name());
             op.run(&mut Run {
                 ins: &ins,
                 outs: &mut outs,

@@ -28,6 +28,7 @@ fn _rustdl(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(live_tensors, m)?)?;
     m.add_function(wrap_pyfunction!(live_bytes, m)?)?;
     m.add_function(wrap_pyfunction!(isa, m)?)?;
+    m.add_function(wrap_pyfunction!(inject_panic, m)?)?;
     tensor::register(m)?;
     files::register(m)?;
     graph::register(m)
@@ -78,6 +79,13 @@ fn live_tensors() -> usize {
 #[pyfunction]
 fn live_bytes() -> usize {
     crate::buffer::live_bytes()
+}
+
+/// For tests: the next kernel of the op with this name panics.
+#[pyfunction]
+#[pyo3(name = "_inject_panic", signature = (op=None))]
+fn inject_panic(op: Option<String>) {
+    crate::bind::inject_panic(op.as_deref());
 }
 
 /// The instruction set level in use: "avx512", "avx2", "neon" or "scalar".
