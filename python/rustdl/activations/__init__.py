@@ -97,8 +97,9 @@ def serialize(activation: Any) -> Any:
         )
     if not isinstance(activation, types.FunctionType):
         return config
-    if _ALL.get(activation.__name__) is activation:
-        return activation.__name__
+    name: str = activation.__name__
+    if _ALL.get(name) is activation:
+        return name
     if isinstance(config["config"], str):
         config["config"] = object_registration.get_registered_name(activation)
     return config

@@ -7,7 +7,7 @@ import functools
 import inspect
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -178,16 +178,21 @@ class Layer(LayerState, Operation):
 
     # --- building -----------------------------------------------------------------------------------------------
 
-    @default
-    def build(self, input_shape: Any = None) -> None:
-        """Makes the weights. Subclasses call `add_weight` here.
+    if TYPE_CHECKING:
+        # Subclasses name the shapes that they need.
+        def build(self, *args: Any, **kwargs: Any) -> None: ...
+    else:
 
-        Args:
-            input_shape: Shape of the first argument of `call`; with several parameters each is named like an argument
-                of `call` with `_shape` appended.
-        """
-        self._check_super_called()
-        self.built = True
+        @default
+        def build(self, input_shape: Any = None) -> None:
+            """Makes the weights. Subclasses call `add_weight` here.
+
+            Args:
+                input_shape: Shape of the first argument of `call`; with several parameters each is named like an
+                    argument of `call` with `_shape` appended.
+            """
+            self._check_super_called()
+            self.built = True
 
     def _build_at_init(self) -> None:
         """Marks a layer without weights as built; to be called at the end of `__init__`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rustdl import _rustdl
+from rustdl._rustdl import pack
 
 
 def pack_variables(trainable: Sequence[Any], slots: Sequence[Any]) -> None:
@@ -18,9 +18,6 @@ def pack_variables(trainable: Sequence[Any], slots: Sequence[Any]) -> None:
         trainable: the model variables.
         slots: the optimizer's variables, in order of creation.
     """
-    pack = getattr(_rustdl, "pack", None)
-    if pack is None:
-        return
     names = [f"{v.path.replace('/', '_')}_" for v in trainable]
     kinds: dict[str, list[Any]] = {}
     for slot in slots:
@@ -29,10 +26,10 @@ def pack_variables(trainable: Sequence[Any], slots: Sequence[Any]) -> None:
                 kinds.setdefault(slot.name[len(prefix) :], []).append(slot)
                 break
     for group in ([*trainable], *kinds.values()):
-        _pack_group(pack, group)
+        _pack_group(group)
 
 
-def _pack_group(pack: Any, variables: list[Any]) -> None:
+def _pack_group(variables: list[Any]) -> None:
     by_dtype: dict[str, list[Any]] = {}
     for variable in variables:
         cell = getattr(variable, "_cell", None)

@@ -88,7 +88,7 @@ class BaseOptimizer:
         self._excluded_names: re.Pattern[str] | None = None
         self._learning_rate: Any = None
         with backend.name_scope(self.name, caller=self):
-            self._iterations = backend.Variable(
+            self._iterations: Any = backend.Variable(
                 0, name="iteration", dtype="int", trainable=False, aggregation="only_first_replica"
             )
         self._track_variable(self._iterations)

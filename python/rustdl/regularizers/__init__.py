@@ -7,6 +7,21 @@ from typing import Any
 from rustdl.regularizers.regularizers import L1, L1L2, L2, OrthogonalRegularizer, Regularizer
 from rustdl.saving import serialization_lib
 
+__all__ = [
+    "L1",
+    "L1L2",
+    "L2",
+    "OrthogonalRegularizer",
+    "Regularizer",
+    "deserialize",
+    "get",
+    "l1",
+    "l1_l2",
+    "l2",
+    "orthogonal_regularizer",
+    "serialize",
+]
+
 l1 = L1
 l2 = L2
 l1_l2 = L1L2

@@ -238,12 +238,12 @@ def save_weights_only(model: Any, filepath: Any, objects_to_skip: Any = None) ->
         )
     path = str(filepath)
     if path.endswith(".safetensors"):
-        from rustdl import _rustdl
+        from rustdl._rustdl import save_safetensors
 
         memory = WeightStore()
         save_state(model, memory, skip=objects_to_skip or ())
         with atomic_write(path) as temporary:
-            _rustdl.save_safetensors(temporary, memory.arrays)
+            save_safetensors(temporary, memory.arrays)
         return
     if not path.endswith(".weights.h5"):
         raise ValueError(f"The filename must end in `.weights.h5` or `.safetensors`. Received: filepath={path}")
@@ -281,9 +281,9 @@ def load_weights_only(model: Any, filepath: Any, skip_mismatch: bool = False, ob
 
 def _open_weights(path: str) -> WeightStore:
     if path.endswith(".safetensors"):
-        from rustdl import _rustdl
+        from rustdl._rustdl import load_safetensors
 
-        return WeightStore(dict(_rustdl.load_safetensors(path)))
+        return WeightStore(dict(load_safetensors(path)))
     if path.endswith(".keras"):
         with open(path, "rb") as file:
             try:

@@ -352,7 +352,7 @@ def _deserialize_value(config: dict[str, Any], custom: dict[str, Any], safe_mode
 
     kind, inner = config["class_name"], config["config"] or {}
     if kind == "__keras_tensor__":
-        tensor = backend.KerasTensor(inner["shape"], dtype=inner["dtype"])
+        tensor: Any = backend.KerasTensor(inner["shape"], dtype=inner["dtype"])
         tensor._pre_serialization_keras_history = inner["keras_history"]
         return tensor
     if kind == "__tensor__":

@@ -6,7 +6,22 @@ from typing import Any
 
 from rustdl import activations, backend, ops
 from rustdl.layers.input_spec import InputSpec
+from rustdl.layers.layer import Layer
 from rustdl.utils.argument_validation import standardize_padding, standardize_tuple
+
+
+class WindowLayer(Layer):
+    """A layer with a sliding window: `set_window_arguments` sets these."""
+
+    rank: int
+    kernel_size: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilation_rate: tuple[int, ...]
+    padding: str
+    data_format: str
+    activation: Any
+    use_bias: bool
+    bias: Any
 
 
 def set_window_arguments(

@@ -7,6 +7,7 @@ from typing import Any
 from rustdl import ops
 from rustdl.layers._weights import LowRankAdaptation, add_weight, set_weight_arguments, weight_config
 from rustdl.layers.convolutional._arguments import (
+    WindowLayer,
     add_bias_and_activate,
     check_positive,
     check_strides_or_dilation,
@@ -15,10 +16,9 @@ from rustdl.layers.convolutional._arguments import (
     window_config,
 )
 from rustdl.layers.convolutional._shapes import window_output_shape
-from rustdl.layers.layer import Layer
 
 
-class BaseConv(LowRankAdaptation, Layer):
+class BaseConv(LowRankAdaptation, WindowLayer):
     """Convolution of any rank.
 
     `out[n, x, f] = activation(sum_{k, c} in[n, x * stride + k, c] * kernel[k, c, f] + bias[f])`.

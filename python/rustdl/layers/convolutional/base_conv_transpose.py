@@ -7,6 +7,7 @@ from typing import Any
 from rustdl import ops
 from rustdl.layers._weights import add_weight, set_weight_arguments, weight_config
 from rustdl.layers.convolutional._arguments import (
+    WindowLayer,
     add_bias_and_activate,
     check_positive,
     check_strides_or_dilation,
@@ -15,11 +16,10 @@ from rustdl.layers.convolutional._arguments import (
     window_config,
 )
 from rustdl.layers.convolutional._shapes import transposed_output_shape
-from rustdl.layers.layer import Layer
 from rustdl.utils.argument_validation import standardize_tuple
 
 
-class BaseConvTranspose(Layer):
+class BaseConvTranspose(WindowLayer):
     """Transposed convolution of any rank: scatters `in[x] * kernel` to `x * stride + k`, then bias and activation.
 
     Args:

@@ -7,6 +7,7 @@ from typing import Any
 from rustdl import ops
 from rustdl.layers._weights import add_weight, set_weight_arguments, weight_config
 from rustdl.layers.convolutional._arguments import (
+    WindowLayer,
     add_bias_and_activate,
     check_positive,
     check_strides_or_dilation,
@@ -15,10 +16,9 @@ from rustdl.layers.convolutional._arguments import (
     window_config,
 )
 from rustdl.layers.convolutional._shapes import window_output_shape
-from rustdl.layers.layer import Layer
 
 
-class BaseDepthwiseConv(Layer):
+class BaseDepthwiseConv(WindowLayer):
     """Convolution of each channel with `depth_multiplier` kernels of its own; output channel `c * multiplier + m`.
 
     Args:

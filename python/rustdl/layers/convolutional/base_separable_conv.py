@@ -7,6 +7,7 @@ from typing import Any
 from rustdl import ops
 from rustdl.layers._weights import add_weight, set_weight_arguments, weight_config
 from rustdl.layers.convolutional._arguments import (
+    WindowLayer,
     add_bias_and_activate,
     check_positive,
     input_channels,
@@ -14,10 +15,9 @@ from rustdl.layers.convolutional._arguments import (
     window_config,
 )
 from rustdl.layers.convolutional._shapes import window_output_shape
-from rustdl.layers.layer import Layer
 
 
-class BaseSeparableConv(Layer):
+class BaseSeparableConv(WindowLayer):
     """Depthwise convolution, then a pointwise (1 x 1) one, bias and activation.
 
     Args:

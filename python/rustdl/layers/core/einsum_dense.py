@@ -45,6 +45,8 @@ class EinsumDense(LowRankAdaptation, Layer):
         (2, 3, 5)
     """
 
+    kernel_initializer: Any
+
     def __init__(
         self,
         equation: str,

@@ -44,6 +44,9 @@ class BatchNormalization(Layer):
         (2, 3)
     """
 
+    moving_mean_initializer: Any
+    moving_variance_initializer: Any
+
     def __init__(
         self,
         axis: int = -1,

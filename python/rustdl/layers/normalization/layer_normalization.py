@@ -54,7 +54,7 @@ class LayerNormalization(Layer):
             raise TypeError(
                 "Expected an int or a list/tuple of ints for the argument 'axis', but received: " + repr(axis)
             )
-        self.axis = list(axis) if isinstance(axis, list | tuple) else axis
+        self.axis: Any = list(axis) if isinstance(axis, list | tuple) else axis
         self.epsilon = epsilon
         self.center = center
         self.scale = scale
