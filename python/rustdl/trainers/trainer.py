@@ -46,6 +46,8 @@ class Trainer:
         self._compile_loss: Any = None
         self._compile_metrics: Any = None
         self._eval_feed: Any = None
+        # Shapes and dtypes of inputs -> predictions without values.
+        self._output_specs: dict[Any, Any] = {}
         self.train_function: Any = None
         self.test_function: Any = None
         self.predict_function: Any = None
@@ -113,6 +115,7 @@ class Trainer:
         self.steps_per_execution = int(steps_per_execution)
         self.train_function = self.test_function = self.predict_function = None
         self._loss_tracker = Mean(name="loss")
+        self._output_specs = {}
         self.stop_training = False
         self.compiled = True
         self._compile_config = {
@@ -556,7 +559,9 @@ class Trainer:
         built = all(layer.built for layer in self._flatten_layers())  # type: ignore[attr-defined]
         parts = [p for p in (self._compile_metrics, self._compile_loss) if p is not None and not p.built]
         wants_targets = self._compile_loss is not None and y is not None
-        y_pred = None
+        key = tuple((a.shape, a.dtype) if isinstance(a, Tensor) else None for a in tree.flatten(x))
+        y_pred = self._output_specs.get(key) if built and not parts else None
+        wants_targets = wants_targets and y_pred is None
         if not built or parts or wants_targets:
             try:
                 y_pred = self._predictions_without_values(x)
@@ -574,6 +579,7 @@ class Trainer:
                     "calling the model "
                     f"on a batch of data is the right way to build it.\nException encountered:\n'{error}'"
                 ) from error
+            self._output_specs[key] = y_pred
             own = self._has_own("train_step", "test_step", "compute_metrics", "compute_loss")
             for part in parts:
                 try:
