@@ -260,6 +260,15 @@ def test_predict():
     assert model.predict(batches, verbose=0).shape == (30, 3)
 
 
+def test_layers_added_and_removed_after_prediction():
+    model = rustdl.Sequential([layers.Input((5,)), layers.Dense(4)])
+    assert model.predict(X[:2], verbose=0).shape == (2, 4)
+    model.add(layers.Dense(2))
+    assert model.predict(X[:2], verbose=0).shape == (2, 2)
+    model.pop()
+    assert model.predict_on_batch(X[:2]).shape == (2, 4)
+
+
 def test_predict_from_threads():
     model = _model()
     expected = model.predict(X, verbose=0)

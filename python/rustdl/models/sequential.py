@@ -114,6 +114,8 @@ class Sequential(Model):
     def _maybe_rebuild(self) -> None:
         self.built = False
         self._functional = None
+        # Steps that were compiled for the layers before are of no use.
+        self.__dict__.update(train_function=None, test_function=None, predict_function=None, _output_specs={})
         stack = self.__dict__["_stack"]
         if isinstance(stack[0] if stack else None, InputLayer) and len(stack) > 1:
             self.build(stack[0].batch_shape)
