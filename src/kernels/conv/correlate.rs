@@ -10,7 +10,7 @@ use super::geometry::Correlation;
 use super::pack::{Panels, pack_panel};
 use super::region::{Block, Blocks};
 use super::tile::{VECTORS, accumulate, accumulate_lanes, finish, max_rows, with_rows};
-use super::{Epilogue, at_level, lanes};
+use super::{Epilogue, at_level, lanes, winograd};
 use crate::buffer::with_scratch;
 use crate::par::parallel_for;
 use crate::simd::{Float, Isa, Kernel, Lanes, dispatch, level};
@@ -108,6 +108,9 @@ pub(super) fn correlate<T: Float>(
 ) {
     if cor.positions() == 0 || cor.target_c == 0 {
         return;
+    }
+    if winograd::applies::<T>(cor) {
+        return winograd::correlate(cor, source, w, transposed, target, epilogue);
     }
     let lanes = lanes::<T>();
     let width = if cor.target_group() <= lanes {

@@ -16,6 +16,7 @@ mod kernel_grad;
 mod pack;
 mod region;
 mod tile;
+mod winograd;
 
 #[cfg(test)]
 mod naive;

@@ -308,3 +308,75 @@ fn nothing_beyond_the_arrays_is_touched() {
         }
     }
 }
+
+/// The largest difference of `got` from `expected`, relative to the largest of `expected`.
+fn error(got: &[f32], expected: &[f64]) -> f64 {
+    let largest = expected.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+    let pairs = got.iter().zip(expected);
+    // NaN counts as infinitely wrong.
+    pairs
+        .map(|(g, e)| (f64::from(*g) - e).abs() / largest)
+        .fold(0.0, |m, e| if e <= m { m } else { e })
+}
+
+#[test]
+fn winograd_stays_close_to_the_definition() {
+    for (n, hw, c, k, pad) in [
+        (4, [15, 17], 16, 16, 1),
+        (4, [18, 21], 33, 40, 0),
+        (8, [12, 12], 64, 17, 2),
+        (30, [7, 7], 16, 100, 1),
+    ] {
+        let s = shape(n, [1, hw[0], hw[1]], c, k, [1, 3, 3], 1, 1, pad, 1);
+        assert!(winograd::applies::<f32>(&s.forward()), "{s:?}");
+        let mut phases = s.input_grad_phases();
+        assert!(phases.all(|p| winograd::applies::<f32>(&p)), "{s:?}");
+        let random = |len, seed| -> Vec<f64> {
+            let v = integers(len, seed);
+            v.iter()
+                .enumerate()
+                .map(|(i, v)| f64::from((v + (i as f64).sin()) as f32))
+                .collect()
+        };
+        let (x, w, dy) = (
+            random(s.x_len(), 1),
+            random(s.w_len(), 2),
+            random(s.y_len(), 3),
+        );
+        let (xt, wt, dyt) = (cast::<f32>(&x), cast::<f32>(&w), cast::<f32>(&dy));
+        let bias = cast::<f32>(&integers(s.k, 4));
+        let y = naive::forward(&s, &x, &w);
+        let relu: Vec<f64> = y
+            .iter()
+            .enumerate()
+            .map(|(i, v)| (v + f64::from(bias[i % s.k])).max(0.0))
+            .collect();
+        let (dx, dw) = (
+            naive::input_grad(&s, &dy, &w),
+            naive::kernel_grad(&s, &x, &dy),
+        );
+        for level in available() {
+            with_level(level, || {
+                let mut out = vec![f32::NAN; s.y_len()];
+                forward(&s, &xt, &wt, &mut out, &Epilogue::default());
+                let e = error(&out, &y);
+                assert!(e < 5e-6, "forward {level:?} {e} {s:?}");
+                let epilogue = Epilogue {
+                    bias: Some(&bias),
+                    activation: Activation::Relu,
+                };
+                forward(&s, &xt, &wt, &mut out, &epilogue);
+                let e = error(&out, &relu);
+                assert!(e < 5e-6, "epilogue {level:?} {e} {s:?}");
+                let mut out = vec![f32::NAN; s.x_len()];
+                input_grad(&s, &dyt, &wt, &mut out);
+                let e = error(&out, &dx);
+                assert!(e < 5e-6, "input gradient {level:?} {e} {s:?}");
+                let mut out = vec![f32::NAN; s.w_len()];
+                kernel_grad(&s, &xt, &dyt, &mut out);
+                let e = error(&out, &dw);
+                assert!(e < 5e-6, "kernel gradient {level:?} {e} {s:?}");
+            });
+        }
+    }
+}
