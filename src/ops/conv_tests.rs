@@ -155,6 +155,33 @@ fn gradients_of_first_and_second_order() {
 }
 
 #[test]
+fn half_precision_is_computed_in_single() {
+    let (x, w) = (array(&[1, 5, 5, 2], 1), array(&[3, 3, 2, 4], 2));
+    let run = |x: &Tensor, w: &Tensor| {
+        conv(
+            x,
+            w,
+            Ints::from(1),
+            Padding::Same,
+            None,
+            Ints::from(1),
+            None,
+        )
+        .unwrap()
+    };
+    let expected = run(&x, &w);
+    for dtype in [DType::BF16, DType::F16] {
+        let y = run(
+            &math::cast(&x, dtype).unwrap(),
+            &math::cast(&w, dtype).unwrap(),
+        );
+        assert_eq!(y.dtype(), dtype);
+        let rounded = math::cast(&expected, dtype).unwrap();
+        assert_eq!(y.to_vec::<f64>().unwrap(), rounded.to_vec::<f64>().unwrap());
+    }
+}
+
+#[test]
 fn mistakes_are_explained() {
     let run = |x: &[usize], w: &[usize], strides: i64, groups| {
         let (x, w) = (array(x, 1), array(w, 2));

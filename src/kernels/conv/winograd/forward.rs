@@ -25,6 +25,8 @@ struct Job<'a, T> {
     /// Tiles of a block, and elements of one of its rows of channels.
     block: usize,
     row: usize,
+    /// Lanes of a vector.
+    lanes: usize,
     slices: usize,
 }
 
@@ -48,9 +50,9 @@ impl<T> Job<'_, T> {
     fn scratch(&self) -> [usize; 4] {
         [
             self.row,
-            POINTS * lanes::<T>(),
-            POINTS * self.block * self.row,
-            POINTS * self.block * self.panels.width,
+            POINTS * self.lanes,
+            self.block * self.input_len(),
+            self.block * self.product_len(),
         ]
     }
 }
@@ -88,6 +90,7 @@ pub(in super::super) fn correlate<T: Float>(
                 activation: epilogue.activation,
                 block,
                 row: cor.source_c.next_multiple_of(lanes),
+            lanes,
                 slices: TASKS
                     .div_ceil(tiles.count.div_ceil(block))
                     .min(panels.per_group),
