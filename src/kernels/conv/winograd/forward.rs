@@ -90,7 +90,7 @@ pub(in super::super) fn correlate<T: Float>(
                 activation: epilogue.activation,
                 block,
                 row: cor.source_c.next_multiple_of(lanes),
-            lanes,
+                lanes,
                 slices: TASKS
                     .div_ceil(tiles.count.div_ceil(block))
                     .min(panels.per_group),
