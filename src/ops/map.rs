@@ -71,13 +71,14 @@ impl Op for Map {
         }
         let targets: SmallVec<[usize; 3]> = (0..n).filter(|&i| wanted[i]).collect();
         let dtypes: SmallVec<[DType; 3]> = targets.iter().map(|&i| cx.x(i).dtype()).collect();
+        let full: crate::aval::Shape = cx.y(0).shape().into();
         let outs = apply_pruned("gradient", &back, &inputs, &dtypes)?;
         for (&i, g) in targets.iter().zip(outs) {
-            // Without broadcasting against the other operands the gradient may be smaller than x.
-            let g = if g.rank() < cx.x(i).rank() || g.size() < cx.x(i).size() {
-                crate::ops::view::broadcast_to_shape(&g, cx.x(i).shape())?
-            } else {
+            // A gradient that does not depend on the cotangent is zero, and was made as one element.
+            let g = if g.shape() == full.as_slice() {
                 unbroadcast(&g, cx.x(i).shape())?
+            } else {
+                crate::ops::view::broadcast_to_shape(&g, cx.x(i).shape())?
             };
             grads[i] = Some(g);
         }
