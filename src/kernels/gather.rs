@@ -1,7 +1,7 @@
 //! Gather and scatter along one axis of an array seen as `[outer, n, inner]`.
 //!
-//! Indices are `i64`; negative ones count from the end, and those out of range read as zero (NaN for floats) and are
-//! dropped when written, so no index ever leaves the memory. Scatter is cut by destination: the order in which
+//! Indices are `i64`; negative ones count from the end, and those out of range read as a value of the caller's choice and
+//! are dropped when written, so no index ever leaves the memory. Scatter is cut by destination: the order in which
 //! contributions are added is that of the indices, whatever the number of threads.
 
 use crate::buffer::{Element, with_scratch};
@@ -49,8 +49,7 @@ fn resolve(i: i64, n: usize) -> Option<usize> {
 }
 
 /// y[o, j, :] = x[o, idx[j], :], or y[o, j, i] = x[o, idx[o, j, i], i] with `along`.
-pub fn gather<T: Element>(g: &Geometry, x: &[T], idx: &[i64], y: &mut [T]) {
-    let missing = T::from_f64(f64::NAN);
+pub fn gather<T: Element>(g: &Geometry, x: &[T], idx: &[i64], missing: T, y: &mut [T]) {
     let rows = g.outer * g.m;
     assert!(x.len() == g.outer * g.n * g.inner && y.len() == rows * g.inner);
     assert_eq!(idx.len(), if g.along { y.len() } else { g.m });
@@ -228,7 +227,7 @@ mod tests {
     fn gather_reads_rows_and_guards_the_ends() {
         let x: Vec<f64> = (0..12).map(f64::from).collect();
         let mut y = vec![0.0; 2 * 4 * 2];
-        gather(&geometry(2, 3, 2, 4), &x, &[2, -3, 3, -4], &mut y);
+        gather(&geometry(2, 3, 2, 4), &x, &[2, -3, 3, -4], f64::NAN, &mut y);
         assert_eq!(&y[..4], &[4.0, 5.0, 0.0, 1.0]);
         assert!(y[4..8].iter().all(|v| v.is_nan()));
         assert_eq!(&y[8..12], &[10.0, 11.0, 6.0, 7.0]);

@@ -4,6 +4,7 @@ pub mod arg;
 pub mod conv;
 pub mod copy;
 pub mod cumulative;
+pub mod decompose;
 pub mod gather;
 pub mod gemm;
 pub mod matmul;

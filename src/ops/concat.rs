@@ -5,7 +5,9 @@ use crate::bind::bind1;
 use crate::error::{Error, Result};
 use crate::kernels::copy;
 use crate::op;
+use crate::op::Sample;
 use crate::op::{Avals, Grads, Op, Run, Vjp, one};
+use crate::ops::samples::{at, from_index, nd, values};
 use crate::ops::{math, view};
 use crate::tensor::Tensor;
 
@@ -101,6 +103,17 @@ op! {
         }
         bind1(Concatenate { axis }, &xs.iter().collect::<Vec<_>>())
     }
+    samples {
+        let case = |label: &str, axis: i64, other: &[usize]| Sample::new(label, vec![values(&[2, 3], -1.0, 1.0, 1), values(other, -1.0, 1.0, 2)], move |x| Ok(vec![concatenate(x.to_vec(), axis)?]))
+            .reference(move |x| {
+                let (a, b) = (nd(&x[0]), nd(&x[1]));
+                let d = if axis == 0 { 0 } else { 1 };
+                let mut shape = a.0.clone();
+                shape[d] += b.0[d];
+                vec![from_index(&shape, |i| if i[d] < a.0[d] { at(&a, i) } else { let mut j = i.to_vec(); j[d] -= a.0[d]; at(&b, &j) })]
+            });
+        vec![case("rows", 0, &[1, 3]), case("columns", -1, &[2, 2]), case("nothing", 1, &[2, 0])]
+     }
 }
 op! {
     /// Joins tensors of one shape along a new axis.
@@ -118,4 +131,8 @@ op! {
         let parts: Vec<Tensor> = xs.iter().map(|x| view::reshape_to(x, &shape)).collect::<Result<_>>()?;
         concatenate(parts, axis as i64)
     }
+    samples {
+        vec![Sample::new("last axis", vec![values(&[2, 3], -1.0, 1.0, 1), values(&[2, 3], -1.0, 1.0, 2)], |x| Ok(vec![stack(x.to_vec(), -1)?]))
+            .reference(|x| { let p = [nd(&x[0]), nd(&x[1])]; vec![from_index(&[2, 3, 2], |i| at(&p[i[2]], &i[..2]))] })]
+     }
 }

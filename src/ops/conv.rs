@@ -266,6 +266,7 @@ op! {
         })?;
         restore(&math::cast(&y, dtype)?, data_format)
     }
+    samples { super::conv_samples::of_conv() }
 }
 
 /// A convolution with channels last, in the dtype of the computation.
@@ -363,6 +364,7 @@ op! {
         let x = bind1(Conv { dir: Dir::InputGrad, rank, shape }, &[&y, &w])?;
         restore(&math::cast(&x, dtype)?, data_format)
     }
+    samples { super::conv_samples::of_transpose() }
 }
 
 fn output_pads(rank: usize, p: &Ints, window: &Window) -> Result<[usize; 3]> {
@@ -469,6 +471,7 @@ op! {
         })?;
         restore(&math::cast(&y, dtype)?, data_format)
     }
+    samples { super::conv_samples::of_depthwise() }
 }
 
 op! {
@@ -491,6 +494,7 @@ op! {
         let each = depthwise_conv(inputs, depthwise_kernel, strides, padding, data_format, dilation_rate)?;
         conv(&each, pointwise_kernel, Ints::from(1), Padding::Valid, data_format, Ints::from(1), Some(1))
     }
+    samples { super::conv_samples::of_separable() }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use super::{create, logic, map, math, view};
 use crate::args::Ints;
 use crate::aval::{Aval, DType, Shape, broadcast, normalize_axis};
 use crate::bind::bind1;
+use crate::buffer::Element;
 use crate::error::{Error, Result};
 use crate::kernels::gather::{self, Geometry};
 use crate::op;
@@ -35,9 +36,9 @@ impl Places {
     }
 }
 
-/// y = x read at indices along an axis.
+/// y = x read at indices along an axis; what is out of range reads as the second field.
 #[derive(Debug)]
-struct Gather(Places);
+struct Gather(Places, f64);
 
 impl Op for Gather {
     fn name(&self) -> &'static str {
@@ -61,7 +62,7 @@ impl Op for Gather {
         let m = cx.outs[0].shape()[self.0.axis];
         let g = self.0.geometry(cx.outs[0].shape(), m);
         let idx = cx.ins[1].slice::<i64>();
-        with_element!(cx.ins[0].dtype(), T => gather::gather::<T>(&g, cx.ins[0].slice(), idx, cx.outs[0].slice_mut()));
+        with_element!(cx.ins[0].dtype(), T => gather::gather::<T>(&g, cx.ins[0].slice(), idx, T::from_f64(self.1), cx.outs[0].slice_mut()));
     }
 }
 
@@ -125,17 +126,17 @@ impl Op for Scatter {
     fn vjp(&self, cx: &Vjp) -> Result<Grads> {
         let (idx, g) = (cx.x(0), cx.g(0)?);
         let back = match self.1 {
-            Combine::Add => bind1(Gather(self.0), &[&g, idx])?,
+            Combine::Add => bind1(Gather(self.0, 0.0), &[&g, idx])?,
             Combine::Max | Combine::Min => {
                 // Equal values share the gradient of their place.
                 let (u, y) = (cx.x(1), cx.y(0));
                 let hit = math::cast(
-                    &logic::equal(u, &bind1(Gather(self.0), &[&y, idx])?)?,
+                    &logic::equal(u, &bind1(Gather(self.0, 0.0), &[&y, idx])?)?,
                     u.dtype(),
                 )?;
                 let ties = bind1(Scatter(self.0, Combine::Add), &[idx, &hit])?;
-                let ties = bind1(Gather(self.0), &[&ties, idx])?;
-                let g = bind1(Gather(self.0), &[&g, idx])?;
+                let ties = bind1(Gather(self.0, 0.0), &[&ties, idx])?;
+                let g = bind1(Gather(self.0, 0.0), &[&g, idx])?;
                 math::divide_no_nan(&math::multiply(&g, &hit)?, &ties)?
             }
             Combine::Mul => {
@@ -158,7 +159,7 @@ impl Op for Scatter {
                 match dtype {
                     $(DType::$d => {
                         let (u, y) = (cx.ins[1].slice::<$t>(), cx.outs[0].slice_mut::<$t>());
-                        y.fill(<$t as crate::buffer::Element>::from_f64(start));
+                        y.fill(<$t as Element>::from_f64(start));
                         match self.1 {
                             Combine::Add => gather::scatter(&g, idx, u, y, $add),
                             Combine::Mul => gather::scatter(&g, idx, u, y, $mul),
@@ -214,8 +215,8 @@ impl Op for ScatterSet {
             let number = view::broadcast_to_shape(&number, u.shape())?;
             let nobody = create::full_like_of(&g, -1.0, DType::I64)?;
             let winner = bind1(ScatterSet(self.0), &[&nobody, idx, &number])?;
-            let won = logic::equal(&bind1(Gather(self.0), &[&winner, idx])?, &number)?;
-            let back = bind1(Gather(self.0), &[&g, idx])?;
+            let won = logic::equal(&bind1(Gather(self.0, -2.0), &[&winner, idx])?, &number)?;
+            let back = bind1(Gather(self.0, 0.0), &[&g, idx])?;
             let zero = Tensor::full(&[], 0.0, back.dtype())?;
             grads[2] = Some(logic::where_(&won, &back, &zero)?);
         }
@@ -267,7 +268,7 @@ pub fn gather_rows(x: &Tensor, idx: &Tensor, axis: usize) -> Result<Tensor> {
         n: x.shape()[axis],
         along: false,
     };
-    bind1(Gather(places), &[x, idx])
+    bind1(Gather(places, f64::NAN), &[x, idx])
 }
 
 /// Rows `u` combined at the indices of a tensor of rank 1 into an array of `n` along the axis.
@@ -375,7 +376,7 @@ op! {
         (a, b) = (common.clone(), common);
         (a[axis], b[axis]) = (x.shape()[axis], idx.shape()[axis]);
         let (x, idx) = (view::broadcast_to_shape(x, &a)?, view::broadcast_to_shape(&idx, &b)?);
-        bind1(Gather(Places { axis, n: a[axis], along: true }), &[&x, &idx])
+        bind1(Gather(Places { axis, n: a[axis], along: true }, f64::NAN), &[&x, &idx])
     }
     samples {
         vec![

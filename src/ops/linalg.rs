@@ -5,7 +5,9 @@ use crate::bind::bind1;
 use crate::error::{Error, Result};
 use crate::kernels;
 use crate::op;
+use crate::op::Sample;
 use crate::op::{Avals, Grads, Op, Run, Vjp, one};
+use crate::ops::samples::{Nd, at, from_index, nd, values};
 use crate::ops::{map, math, view};
 use crate::tensor::Tensor;
 use smallvec::smallvec;
@@ -133,4 +135,55 @@ op! {
         }
         view::drop_axes(&c, &drop)
     }
+    samples {
+        let case = |label: &str, a: &[usize], b: &[usize]| Sample::new(label, vec![values(a, -1.0, 1.0, 1), values(b, -1.0, 1.0, 2)], |x| Ok(vec![matmul(&x[0], &x[1])?]))
+            .reference(|x| vec![by_definition(&nd(&x[0]), &nd(&x[1]))]);
+        vec![
+            case("matrices", &[3, 4], &[4, 2]),
+            case("rows and columns", &[4], &[4]),
+            case("row", &[3], &[2, 3, 2]),
+            case("column", &[2, 3, 4], &[4]),
+            case("batches that broadcast", &[2, 1, 2, 3], &[4, 3, 2]),
+            case("one matrix on the right", &[2, 3, 4], &[4, 2]),
+            case("nothing to sum", &[2, 0], &[0, 3]),
+        ]
+     }
+}
+
+/// The sum of products, element by element, after numpy's rule for vectors and batches.
+fn by_definition(a: &Nd, b: &Nd) -> Nd {
+    let (row, column) = (a.0.len() == 1, b.0.len() == 1);
+    let a = if row {
+        (vec![1, a.0[0]], a.1.clone())
+    } else {
+        a.clone()
+    };
+    let b = if column {
+        (vec![b.0[0], 1], b.1.clone())
+    } else {
+        b.clone()
+    };
+    let (ra, rb) = (a.0.len(), b.0.len());
+    let mut shape = broadcast("reference", &[&a.0[..ra - 2], &b.0[..rb - 2]])
+        .expect("shapes that fit")
+        .to_vec();
+    shape.extend([a.0[ra - 2], b.0[rb - 1]]);
+    let n = shape.len();
+    let batch = |x: &Nd, i: &[usize]| -> Vec<usize> {
+        let lead = x.0.len() - 2;
+        (0..lead)
+            .map(|d| if x.0[d] == 1 { 0 } else { i[n - 2 - lead + d] })
+            .collect()
+    };
+    let (full, data) = from_index(&shape, |i| {
+        let term = |k: usize| {
+            let (mut p, mut q) = (batch(&a, i), batch(&b, i));
+            p.extend([i[n - 2], k]);
+            q.extend([k, i[n - 1]]);
+            at(&a, &p) * at(&b, &q)
+        };
+        (0..a.0[ra - 1]).map(term).sum()
+    });
+    let keep = |d: usize| !(row && d == n - 2) && !(column && d == n - 1);
+    ((0..n).filter(|&d| keep(d)).map(|d| full[d]).collect(), data)
 }

@@ -71,15 +71,13 @@ impl Op for Map {
         }
         let targets: SmallVec<[usize; 3]> = (0..n).filter(|&i| wanted[i]).collect();
         let dtypes: SmallVec<[DType; 3]> = targets.iter().map(|&i| cx.x(i).dtype()).collect();
-        let full: crate::aval::Shape = cx.y(0).shape().into();
         let outs = apply_pruned("gradient", &back, &inputs, &dtypes)?;
         for (&i, g) in targets.iter().zip(outs) {
-            // A gradient that does not depend on the cotangent is zero, and was made as one element.
-            let g = if g.shape() == full.as_slice() {
-                unbroadcast(&g, cx.x(i).shape())?
-            } else {
-                crate::ops::view::broadcast_to_shape(&g, cx.x(i).shape())?
-            };
+            // A gradient that reads no operand is one number, and one that x was broadcast for is larger than x.
+            let shape = cx.x(i).shape();
+            let common = broadcast("gradient", &[g.shape(), shape])?;
+            let g = crate::ops::view::broadcast_to_shape(&g, &common)?;
+            let g = unbroadcast(&g, shape)?;
             grads[i] = Some(g);
         }
         Ok(grads)

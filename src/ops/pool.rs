@@ -227,6 +227,7 @@ op! {
         let what = if differentiable { What::MaxIndex } else { What::Max };
         pool("max_pool", what, inputs, &pool_size, strides.as_ref(), &padding, data_format)
     }
+    samples { super::conv_samples::of_pool(false) }
 }
 
 op! {
@@ -245,6 +246,7 @@ op! {
     ) -> Tensor {
         pool("average_pool", What::Average, inputs, &pool_size, strides.as_ref(), &padding, data_format)
     }
+    samples { super::conv_samples::of_pool(true) }
 }
 
 #[cfg(test)]

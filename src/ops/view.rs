@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::kernels::copy;
 use crate::op;
 use crate::op::{Avals, Grads, Kind, Layout, Op, Run, Vjp, one};
+use crate::ops::samples::{at, from_index, values, whole};
 use crate::tensor::Tensor;
 use smallvec::{SmallVec, smallvec};
 
@@ -321,6 +322,9 @@ op! {
         }
         reshape_to(x, &shape)
     }
+    samples {
+        vec![whole("one size open", values(&[2, 6], -1.0, 1.0, 1), |x| reshape(x, Ints(vec![3, -1])), |x| (vec![3, 4], x.1.clone()))]
+     }
 }
 op! {
     /// Axes in another order; without `axes` reversed.
@@ -337,6 +341,12 @@ op! {
         }
         permute(x, &order)
     }
+    samples {
+        vec![
+            whole("reversed", values(&[2, 3, 4], -1.0, 1.0, 1), |x| transpose(x, None), |x| from_index(&[4, 3, 2], |i| at(x, &[i[2], i[1], i[0]]))),
+            whole("axes", values(&[2, 3, 4], -1.0, 1.0, 1), |x| transpose(x, Some(Ints(vec![1, -1, 0]))), |x| from_index(&[3, 4, 2], |i| at(x, &[i[2], i[0], i[1]]))),
+        ]
+     }
 }
 op! {
     /// The tensor repeated along axes of size 1 to `shape`, without copying.
@@ -347,6 +357,9 @@ op! {
         let shape: Shape = shape.0.iter().map(|&n| n as usize).collect();
         broadcast_to_shape(x, &shape)
     }
+    samples {
+        vec![whole("more axes", values(&[2, 1], -1.0, 1.0, 1), |x| broadcast_to(x, Ints(vec![2, 2, 3])), |x| from_index(&[2, 2, 3], |i| at(x, &[i[1], 0])))]
+     }
 }
 op! {
     /// New axes of size 1 at the positions `axis` of the result.
@@ -357,6 +370,9 @@ op! {
         let shape: Shape = (0..rank).map(|i| if at.contains(&i) { 1 } else { rest.next().unwrap_or(1) }).collect();
         reshape_to(x, &shape)
     }
+    samples {
+        vec![whole("both ends", values(&[2, 3], -1.0, 1.0, 1), |x| expand_dims(x, Ints(vec![0, -1])), |x| (vec![1, 2, 3, 1], x.1.clone()))]
+     }
 }
 op! {
     /// Without the axes of size 1, or without those named, which must have size 1.
@@ -370,6 +386,10 @@ op! {
         }
         drop_axes(x, &axes)
     }
+    samples {
+        vec![whole("all", values(&[1, 2, 1], -1.0, 1.0, 1), |x| squeeze(x, Axes::all()), |x| (vec![2], x.1.clone())),
+             whole("one", values(&[1, 2, 1], -1.0, 1.0, 1), |x| squeeze(x, Axes::from(-1)), |x| (vec![1, 2], x.1.clone()))]
+     }
 }
 op! {
     /// The elements in reverse order along `axis` (all axes when `None`).
@@ -380,6 +400,10 @@ op! {
             .collect();
         slice_axes(x, &slices)
     }
+    samples {
+        vec![whole("columns", values(&[2, 3], -1.0, 1.0, 1), |x| flip(x, Axes::from(-1)), |x| from_index(&[2, 3], |i| at(x, &[i[0], 2 - i[1]]))),
+             whole("all", values(&[2, 3], -1.0, 1.0, 1), |x| flip(x, Axes::all()), |x| from_index(&[2, 3], |i| at(x, &[1 - i[0], 2 - i[1]])))]
+     }
 }
 op! {
     /// Zeros around the tensor: `pad_width[i] = [before, after]` for axis i, flattened.
@@ -399,4 +423,7 @@ op! {
         }
         unslice(x, &shape, &axes)
     }
+    samples {
+        vec![whole("corners", values(&[2, 2], -1.0, 1.0, 1), |x| pad_zeros(x, Ints(vec![1, 0, 0, 2])), |x| from_index(&[3, 4], |i| if i[0] >= 1 && i[1] < 2 { at(x, &[i[0] - 1, i[1]]) } else { 0.0 }))]
+     }
 }

@@ -31,6 +31,8 @@ fn layers(lib: &str) -> HashMap<String, usize> {
 /// The names after `crate::` in a line of code.
 fn used(line: &str) -> impl Iterator<Item = String> {
     let code = line.split("//").next().unwrap_or("");
+    // What a macro names by `$crate` is used where it expands, not here.
+    let code = code.replace("$crate::", "");
     let parts: Vec<String> = code
         .split("crate::")
         .skip(1)

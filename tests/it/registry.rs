@@ -262,7 +262,7 @@ fn gradient(
         .collect::<Result<_>>()?;
     let wanted: Vec<Tensor> = leaves
         .iter()
-        .filter(|t| t.node().is_some())
+        .filter(|t| t.dtype() == DType::F64)
         .cloned()
         .collect();
     let grads = backward(&outs, Some(&seeds), &wanted, create_graph)?;

@@ -135,6 +135,4 @@ def get(identifier: Any) -> Any:
             obj = object_registration.get_registered_object(identifier)
     if callable(obj):
         return obj
-    from rustdl.utils.suggestions import unknown_identifier
-
-    raise unknown_identifier("activation function", identifier, _ALL)
+    raise ValueError(f"Could not interpret activation function identifier: {identifier}")

@@ -62,6 +62,4 @@ def get(identifier: Any) -> Any:
         obj = obj()
     if callable(obj):
         return obj
-    from rustdl.utils.suggestions import unknown_identifier
-
-    raise unknown_identifier("constraint", identifier, _ALL)
+    raise ValueError(f"Could not interpret constraint identifier: {identifier}")

@@ -139,9 +139,7 @@ def get(identifier: Any) -> Any:
         obj = obj()
     if callable(obj):
         return obj
-    from rustdl.utils.suggestions import unknown_identifier
-
-    raise unknown_identifier("initializer", identifier, _ALL)
+    raise ValueError(f"Could not interpret initializer identifier: {identifier}")
 
 
 def _from_values(values: Any) -> Any:

@@ -116,9 +116,7 @@ def get(identifier: Any) -> Any:
         found = found()
     if callable(found):
         return found
-    from rustdl.utils.suggestions import unknown_identifier
-
-    raise unknown_identifier("loss", identifier, ALL_OBJECTS)
+    raise ValueError(f"Could not interpret loss identifier: {identifier}")
 
 
 __all__ = [

@@ -152,9 +152,7 @@ def get(identifier: Any) -> Any:
         found = found()
     if callable(found):
         return found
-    from rustdl.utils.suggestions import unknown_identifier
-
-    raise unknown_identifier("metric", identifier, ALL_OBJECTS)
+    raise ValueError(f"Could not interpret metric identifier: {identifier}")
 
 
 __all__ = [

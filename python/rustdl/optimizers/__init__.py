@@ -96,6 +96,4 @@ def get(identifier: Any) -> Any:
         obj = deserialize({"class_name": identifier, "config": {}})
     if isinstance(obj, Optimizer):
         return obj
-    from rustdl.utils.suggestions import unknown_identifier
-
-    raise unknown_identifier("optimizer", identifier, _ALL)
+    raise ValueError(f"Could not interpret optimizer identifier: {identifier}")

@@ -92,13 +92,9 @@ def load_model(filepath: Any, custom_objects: Any = None, compile: bool = True, 
             "rebuild the model and load a `.weights.h5` file."
         )
     if path.endswith(".keras"):
-        if os.path.exists(path):
-            raise ValueError(
-                f"Not a saved model: filepath={filepath} is no accessible `.keras` zip file: it is damaged, or was "
-                "written by another program."
-            )
+        reason = "it is not a zip archive: damaged?" if os.path.exists(path) else "there is no such file."
         raise ValueError(
-            f"File not found: filepath={filepath}. Please ensure the file is an accessible `.keras` zip file."
+            f"File not found: filepath={filepath}. Please ensure the file is an accessible `.keras` zip file: {reason}"
         )
     raise ValueError(
         f"File format not supported: filepath={filepath}. Expected a `.keras` file, or a folder that was saved with "

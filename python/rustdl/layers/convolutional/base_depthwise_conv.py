@@ -105,7 +105,6 @@ class BaseDepthwiseConv(WindowLayer):
             self.padding,
             self.data_format,
             self.dilation_rate,
-            layer=self.name,
         )
 
     def get_config(self) -> dict[str, Any]:

@@ -124,7 +124,6 @@ class BaseSeparableConv(WindowLayer):
             self.padding,
             self.data_format,
             self.dilation_rate,
-            layer=self.name,
         )
 
     def get_config(self) -> dict[str, Any]:

@@ -57,14 +57,7 @@ class BasePooling(Layer):
 
     def compute_output_shape(self, input_shape: Any) -> tuple[Any, ...]:
         return window_output_shape(
-            input_shape,
-            None,
-            self.pool_size,
-            self.strides,
-            self.padding,
-            self.data_format,
-            what="pool_size",
-            layer=self.name,
+            input_shape, None, self.pool_size, self.strides, self.padding, self.data_format, what="pool_size"
         )
 
     def get_config(self) -> dict[str, Any]:
