@@ -40,7 +40,7 @@ def standardize_shape(shape: Any) -> Shape:
 
 def _unusable(what: str) -> str:
     return (
-        f"A KerasTensor is symbolic: it's a placeholder for a shape and a dtype and has no values. {what} Use it as "
+        f"A KerasTensor is symbolic: it's a placeholder for a shape and a dtype. It doesn't have any actual numerical value. {what} Use it as "
         "input of layers and of functions of `rustdl.ops` (`keras.ops`), or wrap other code in a layer:\n"
         "```\nclass MyLayer(Layer):\n    def call(self, x):\n        return f(x)\n\nx = MyLayer()(x)\n```"
     )
@@ -160,7 +160,7 @@ class KerasTensor:
         return f"<KerasTensor shape={self._shape}, dtype={self._dtype}{extra or ', sparse=False, ragged=False'}, name={self.name}>"
 
     def __iter__(self) -> Iterator[Any]:
-        raise TypeError(_unusable("Iterating over a symbolic KerasTensor is not supported."))
+        raise NotImplementedError(_unusable("Iterating over a symbolic KerasTensor is not supported."))
 
     def __bool__(self) -> bool:
         raise TypeError(_unusable("A symbolic KerasTensor cannot be used as a boolean."))
@@ -244,6 +244,7 @@ def _add_operators() -> None:
     for short, op in _COMPARE.items():
         setattr(KerasTensor, f"__{short}__", forward(op))
     KerasTensor.__div__ = forward("divide")  # type: ignore[attr-defined]
+    KerasTensor.__rdiv__ = reflected("divide")  # type: ignore[attr-defined]
 
 
 _add_operators()

@@ -9,7 +9,6 @@ import numpy as np
 
 from rustdl import _rustdl
 from rustdl._rustdl import Tensor
-from rustdl.backend import config
 from rustdl.backend.dtypes import is_float_dtype, standardize_dtype
 from rustdl.backend.global_state import get_global_attribute, state
 from rustdl.backend.keras_tensor import standardize_shape
@@ -140,6 +139,12 @@ class Variable:
     def _deferred_initialize(self) -> None:
         if self._cell is not None:
             raise ValueError(f"Variable {self.path} is already initialized.")
+        scope = state.stateless_scope
+        if scope is not None and scope.defers_initialization:
+            raise ValueError(
+                "You are attempting to initialize a variable while in a stateless scope. This is disallowed. Make sure "
+                "that all variables are initialized before you start using your layer/model objects."
+            )
         with suspend_scopes():
             value = convert_to_tensor(self._initializer(self._shape, dtype=self._dtype), dtype=self._dtype)
         if tuple(value.shape) != self._shape:
@@ -302,11 +307,9 @@ class Variable:
 
     @regularizer.setter
     def regularizer(self, value: Any) -> None:
-        from rustdl.regularizers import Regularizer
-
-        if value is not None and not isinstance(value, Regularizer):
+        if value is not None and not callable(value):
             raise ValueError(
-                "Invalid value for attribute `regularizer`. Expected an instance of `keras.regularizers.Regularizer`, "
+                "Invalid value for attribute `regularizer`. Expected an instance of `keras.regularizers.Regularizer`, a callable "
                 f"or `None`. Received: regularizer={value}"
             )
         self._regularizer = value
@@ -318,11 +321,9 @@ class Variable:
 
     @constraint.setter
     def constraint(self, value: Any) -> None:
-        from rustdl.constraints import Constraint
-
-        if value is not None and not isinstance(value, Constraint):
+        if value is not None and not callable(value):
             raise ValueError(
-                "Invalid value for attribute `constraint`. Expected an instance of `keras.constraints.Constraint`, "
+                "Invalid value for attribute `constraint`. Expected an instance of `keras.constraints.Constraint`, a callable "
                 f"or `None`. Received: constraint={value}"
             )
         self._constraint = value
@@ -348,13 +349,22 @@ class Variable:
     def __iter__(self) -> Iterator[Any]:
         return iter(self.value)
 
+    def _only_element(self) -> Any:
+        if self.size != 1:
+            raise TypeError(
+                f"Only scalar arrays can be converted to Python scalars. Got: variable {self._path} of shape {self._shape}"
+            )
+        return self.value
+
     def __int__(self) -> int:
-        return int(self.value)
+        return int(self._only_element())
 
     def __float__(self) -> float:
-        return float(self.value)
+        return float(self._only_element())
 
     def __bool__(self) -> bool:
+        if self.size != 1:
+            raise TypeError("A Keras Variable cannot be used as a boolean.")
         return bool(self.value)
 
     def __index__(self) -> int:
@@ -414,12 +424,21 @@ def _add_operators() -> None:
     def reflected(op: Any) -> Any:
         return lambda self, other: op(_operand(other), self.value)
 
-    both = ("add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "pow", "and_", "or_", "xor")
-    for name in both:
+    def logical(name: str) -> Any:
+        def call(self: Variable, other: Any) -> Any:
+            from rustdl import ops
+
+            return getattr(ops, name)(self.value, _operand(other))
+
+        return call
+
+    for name in ("add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "pow"):
         op = getattr(operator, name)
-        short = name.rstrip("_")
-        setattr(Variable, f"__{short}__", forward(op))
-        setattr(Variable, f"__r{short}__", reflected(op))
+        setattr(Variable, f"__{name}__", forward(op))
+        setattr(Variable, f"__r{name}__", reflected(op))
+    for name in ("and", "or", "xor"):
+        setattr(Variable, f"__{name}__", logical(f"logical_{name}"))
+        setattr(Variable, f"__r{name}__", logical(f"logical_{name}"))
     for name in ("lt", "le", "gt", "ge", "ne", "eq"):
         setattr(Variable, f"__{name}__", forward(getattr(operator, name)))
 
@@ -444,13 +463,3 @@ def initialize_all_variables() -> None:
     for variable in variables:
         if variable._cell is None:
             variable._deferred_initialize()
-
-
-def shape_equal(a: Any, b: Any) -> bool:
-    """Whether two shapes agree, `None` matching anything."""
-    return len(a) == len(b) and all(x is None or y is None or x == y for x, y in zip(a, b, strict=True))
-
-
-def default_float() -> str:
-    """The default dtype of a weight."""
-    return config.floatx()
