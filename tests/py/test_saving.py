@@ -357,7 +357,7 @@ def test_a_failed_write_leaves_the_old_file(model, tmp_path, monkeypatch, suffix
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("m.h5", "[Ll]egacy"), ("m.txt", "format not supported"), ("missing.keras", "no such file")]
+    ("name", "message"), [("m.h5", "[Ll]egacy"), ("m.txt", "format not supported"), ("missing.keras", "not found")]
 )
 def test_other_files_are_refused_with_a_reason(tmp_path, name, message):
     with pytest.raises(ValueError, match=message):

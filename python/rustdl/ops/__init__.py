@@ -35,7 +35,7 @@ _register(
     "_numpy",
     "array zeros ones empty full eye identity tri arange where nonzero mod get_item copy size ndim std pad split "
     "array_split hsplit vsplit dsplit tensordot dot inner vdot outer kron cross select vectorize view trapezoid vander "
-    "unravel_index",
+    "unravel_index einsum",
 )
 
 

@@ -560,3 +560,26 @@ def _unravel_index(indices: Any, shape: Any) -> Any:
 
 
 unravel_index: Any = symbolic(_unravel_index, "unravel_index")
+
+
+def _einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Any:
+    """Sums of products over the axes that `subscripts` names, as `numpy.einsum`.
+
+    Args:
+        subscripts: Such as `"bij,bjk->bik"`; `...` stands for all other axes.
+        operands: One tensor for each comma-separated part.
+        kwargs: Of numpy's further arguments only `optimize` is taken, and without effect: pairs are always contracted
+            in the cheapest order.
+
+    Example:
+        >>> from rustdl import ops
+        >>> ops.einsum("ij,ij->i", ops.ones((2, 3)), ops.ones((2, 3))).tolist()
+        [3.0, 3.0]
+    """
+    unknown = set(kwargs) - {"optimize"}
+    if unknown:
+        raise TypeError(f"einsum() got the unknown arguments {sorted(unknown)}; supported is `optimize`.")
+    return engine.einsum(subscripts, [_tensor(x) for x in operands])
+
+
+einsum = symbolic(_einsum, "einsum")
