@@ -135,4 +135,6 @@ def get(identifier: Any) -> Any:
             obj = object_registration.get_registered_object(identifier)
     if callable(obj):
         return obj
-    raise ValueError(f"Could not interpret activation function identifier: {identifier}")
+    from rustdl.utils.suggestions import unknown_identifier
+
+    raise unknown_identifier("activation function", identifier, _ALL)

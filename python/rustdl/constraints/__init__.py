@@ -62,4 +62,6 @@ def get(identifier: Any) -> Any:
         obj = obj()
     if callable(obj):
         return obj
-    raise ValueError(f"Could not interpret constraint identifier: {identifier}")
+    from rustdl.utils.suggestions import unknown_identifier
+
+    raise unknown_identifier("constraint", identifier, _ALL)

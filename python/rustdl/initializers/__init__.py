@@ -139,7 +139,9 @@ def get(identifier: Any) -> Any:
         obj = obj()
     if callable(obj):
         return obj
-    raise ValueError(f"Could not interpret initializer identifier: {identifier}")
+    from rustdl.utils.suggestions import unknown_identifier
+
+    raise unknown_identifier("initializer", identifier, _ALL)
 
 
 def _from_values(values: Any) -> Any:

@@ -116,7 +116,9 @@ def get(identifier: Any) -> Any:
         found = found()
     if callable(found):
         return found
-    raise ValueError(f"Could not interpret loss identifier: {identifier}")
+    from rustdl.utils.suggestions import unknown_identifier
+
+    raise unknown_identifier("loss", identifier, ALL_OBJECTS)
 
 
 __all__ = [

@@ -152,7 +152,9 @@ def get(identifier: Any) -> Any:
         found = found()
     if callable(found):
         return found
-    raise ValueError(f"Could not interpret metric identifier: {identifier}")
+    from rustdl.utils.suggestions import unknown_identifier
+
+    raise unknown_identifier("metric", identifier, ALL_OBJECTS)
 
 
 __all__ = [

@@ -96,4 +96,6 @@ def get(identifier: Any) -> Any:
         obj = deserialize({"class_name": identifier, "config": {}})
     if isinstance(obj, Optimizer):
         return obj
-    raise ValueError(f"Could not interpret optimizer identifier: {identifier}")
+    from rustdl.utils.suggestions import unknown_identifier
+
+    raise unknown_identifier("optimizer", identifier, _ALL)

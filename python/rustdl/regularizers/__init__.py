@@ -76,4 +76,6 @@ def get(identifier: Any) -> Any:
         obj = obj()
     if callable(obj):
         return obj
-    raise ValueError(f"Could not interpret regularizer identifier: {identifier}")
+    from rustdl.utils.suggestions import unknown_identifier
+
+    raise unknown_identifier("regularizer", identifier, _ALL)

@@ -92,9 +92,13 @@ def load_model(filepath: Any, custom_objects: Any = None, compile: bool = True, 
             "rebuild the model and load a `.weights.h5` file."
         )
     if path.endswith(".keras"):
-        reason = "it is not a zip archive: damaged?" if os.path.exists(path) else "there is no such file."
+        if os.path.exists(path):
+            raise ValueError(
+                f"Not a saved model: filepath={filepath} is no accessible `.keras` zip file: it is damaged, or was "
+                "written by another program."
+            )
         raise ValueError(
-            f"File not found: filepath={filepath}. Please ensure the file is an accessible `.keras` zip file: {reason}"
+            f"File not found: filepath={filepath}. Please ensure the file is an accessible `.keras` zip file."
         )
     raise ValueError(
         f"File format not supported: filepath={filepath}. Expected a `.keras` file, or a folder that was saved with "

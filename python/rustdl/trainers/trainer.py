@@ -452,7 +452,7 @@ class Trainer:
         _check_frequency(validation_freq)
         self.__dict__["_eval_feed"] = None
         if validation_split and validation_data is None:
-            if not 0 < validation_split < 1 and not validation_split >= 1:
+            if not 0 < validation_split < 1:
                 raise ValueError(f"`validation_split` must be in [0, 1). Received: validation_split={validation_split}")
             (x, y, sample_weight), validation_data = data_adapter_utils.train_validation_split(
                 (x, y, sample_weight), validation_split

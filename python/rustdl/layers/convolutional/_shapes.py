@@ -24,6 +24,7 @@ def window_output_shape(
     data_format: str,
     dilation: Sequence[int] | None = None,
     what: str = "kernel_size",
+    layer: str = "",
 ) -> tuple[Any, ...]:
     """Shape that a convolution or pooling gives.
 
@@ -36,14 +37,16 @@ def window_output_shape(
         data_format: `"channels_last"` or `"channels_first"`.
         dilation: spacing of the window's elements, default 1.
         what: name of the window argument, for the error.
+        layer: name of the layer, for the error.
 
     Raises:
         ValueError: wrong rank, or a window that does not fit.
     """
     input_shape = tuple(input_shape)
+    where = f"layer '{layer}': " if layer else ""
     if len(input_shape) != len(window) + 2:
         raise ValueError(
-            f"Expected an input of rank {len(window) + 2} for {what}={tuple(window)}, "
+            f"{where}Expected an input of rank {len(window) + 2} for {what}={tuple(window)}, "
             f"received input shape {input_shape}"
         )
     last = data_format == "channels_last"
@@ -54,7 +57,7 @@ def window_output_shape(
     )
     if any(n is not None and n <= 0 for n in out):
         raise ValueError(
-            f"Computed output size would be zero or negative. Received: inputs.shape={input_shape}, "
+            f"{where}Computed output size would be zero or negative. Received: inputs.shape={input_shape}, "
             f"{what}={tuple(window)}, strides={tuple(strides)}, padding={padding!r}, dilation_rate={tuple(steps)}. "
             "Use padding='same', a smaller window, or larger inputs."
         )

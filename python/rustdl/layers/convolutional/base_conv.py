@@ -137,6 +137,7 @@ class BaseConv(LowRankAdaptation, WindowLayer):
             self.padding,
             self.data_format,
             self.dilation_rate,
+            layer=self.name,
         )
 
     def get_config(self) -> dict[str, Any]:

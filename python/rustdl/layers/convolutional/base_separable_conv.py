@@ -124,6 +124,7 @@ class BaseSeparableConv(WindowLayer):
             self.padding,
             self.data_format,
             self.dilation_rate,
+            layer=self.name,
         )
 
     def get_config(self) -> dict[str, Any]:

@@ -76,7 +76,7 @@ class Merge(Layer):
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         output: tuple[int | None, ...] = tuple(input_shape[0][1:])
         for shape in input_shape[1:]:
-            output = _broadcast(output, tuple(shape[1:]), input_shape)
+            output = _broadcast(output, tuple(shape[1:]), input_shape, self.name)
         batch_sizes = {s[0] for s in input_shape if s} - {None}
         return (batch_sizes.pop() if len(batch_sizes) == 1 else None, *output)
 
@@ -109,7 +109,7 @@ def check_masks(inputs: Any, mask: Any) -> None:
         )
 
 
-def _broadcast(a: tuple[Any, ...], b: tuple[Any, ...], shapes: Any) -> tuple[Any, ...]:
+def _broadcast(a: tuple[Any, ...], b: tuple[Any, ...], shapes: Any, layer: str) -> tuple[Any, ...]:
     if len(a) < len(b):
         a, b = b, a
     out = list(a[: len(a) - len(b)])
@@ -121,5 +121,8 @@ def _broadcast(a: tuple[Any, ...], b: tuple[Any, ...], shapes: Any) -> tuple[Any
         elif m == 1:
             out.append(n)
         else:
-            raise ValueError(f"Inputs have incompatible shapes. Received shapes {a} and {b} (all inputs: {shapes})")
+            raise ValueError(
+                f"Inputs have incompatible shapes. Received shapes {a} and {b} (without the batch axis) in the layer "
+                f"'{layer}' (all inputs: {shapes}). Axes must be equal or 1."
+            )
     return tuple(out)

@@ -57,7 +57,14 @@ class BasePooling(Layer):
 
     def compute_output_shape(self, input_shape: Any) -> tuple[Any, ...]:
         return window_output_shape(
-            input_shape, None, self.pool_size, self.strides, self.padding, self.data_format, what="pool_size"
+            input_shape,
+            None,
+            self.pool_size,
+            self.strides,
+            self.padding,
+            self.data_format,
+            what="pool_size",
+            layer=self.name,
         )
 
     def get_config(self) -> dict[str, Any]:

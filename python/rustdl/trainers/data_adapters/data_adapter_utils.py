@@ -114,7 +114,7 @@ def check_data_cardinality(data: Any) -> int:
     parts = dict(zip(("x", "y", "sample_weight"), data, strict=False))
     sizes = {int(a.shape[0]) for a in tree.flatten(data) if a is not None}
     if len(sizes) > 1:
-        message = "Data cardinality is ambiguous. Make sure all arrays contain the same number of samples."
+        message = "Data cardinality is ambiguous. Make sure all arrays contain the same number of samples. "
         for label, part in parts.items():
             counts = ", ".join(str(a.shape[0]) for a in tree.flatten(part) if a is not None)
             if counts:
