@@ -369,8 +369,8 @@ def _deserialize_value(config: dict[str, Any], custom: dict[str, Any], safe_mode
     if kind == "__lambda__":
         if safe_mode:
             raise ValueError(
-                "Requested the deserialization of a Python lambda. Its code would run in this process, so it is "
-                "disallowed by default. If you trust the source of the file, pass `safe_mode=False` to the loading "
+                "Requested the deserialization of a Python lambda. This carries a potential risk of "
+                "arbitrary code execution, so it is disallowed by default. If you trust the source of the file, pass `safe_mode=False` to the loading "
                 "function, or call `rustdl.config.enable_unsafe_deserialization()`."
             )
         from rustdl.saving import python_code
@@ -387,7 +387,7 @@ def _deserialize_object(config: dict[str, Any], custom: dict[str, Any], safe_mod
     if class_name == "function":
         if not isinstance(inner, str):
             raise TypeError(
-                f"Expected 'config' to be a string for a function, got {type(inner)}. Full config: {config}"
+                f"Expected 'config' to be a non-null str for a function, got {type(inner)}. Full config: {config}"
             )
         return _find(inner, inner, module, "function", config, custom)
     if not isinstance(inner, dict):
@@ -444,7 +444,7 @@ def _find(name: Any, registered: Any, module: Any, kind: str, config: dict[str, 
             explicit = config.get("registered_name")
             if explicit and explicit not in (name, config.get("class_name")):
                 raise ValueError(
-                    f"`registered_name={explicit!r}` was given, but '{module}.{name}' is a built-in, which has none. "
+                    f"`registered_name={explicit!r}` was given, but '{module}.{name}' resolved to a Keras built-in, which has none. "
                     f"Remove the `registered_name` field. Full object config: {config}"
                 )
             return public

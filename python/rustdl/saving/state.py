@@ -120,28 +120,64 @@ def load_state(root: Any, weights: Any, assets: Any = None, skip_mismatch: bool 
     Raises:
         ValueError: values that do not fit, unless `skip_mismatch`.
     """
-    before: list[tuple[Any, Any]] = []
-    failures: list[tuple[Any, Exception]] = []
+    loader = _Loader(weights, assets, skip)
     try:
-        for path, obj in walk(root, skip):
-            own = [(v, v.value) for v in _variables_of(obj)]
-            before.extend(own)
-            try:
-                if hasattr(obj, "load_own_variables"):
-                    obj.load_own_variables(weights.get(path))
-                if assets is not None and hasattr(obj, "load_assets"):
-                    obj.load_assets(assets.get(path))
-            except Exception as error:
-                _restore(own)
-                failures.append((obj, error))
-        if failures:
-            message = _failure_message(failures)
+        loader.load(root, "")
+        if loader.failures:
+            message = _failure_message(list(loader.failures.values()))
             if not skip_mismatch:
                 raise ValueError(message)
             warnings.warn(message, stacklevel=3)
     except BaseException:
-        _restore(before)
+        _restore(loader.before)
         raise
+
+
+class _Loader:
+    """One pass over the objects. One whose values are not under a path is tried again under its later paths.
+
+    The file may have been written by a program that met the object under another name first.
+    """
+
+    def __init__(self, weights: Any, assets: Any, skip: Any) -> None:
+        self.weights = weights
+        self.assets = assets
+        self.done = {id(obj) for obj in skip}
+        self.open: set[int] = set()
+        self.failures: dict[int, tuple[Any, Exception]] = {}
+        self.before: list[tuple[Any, Any]] = []
+
+    def load(self, obj: Any, path: str) -> None:
+        """Loads an object, or the members of a container, and what is inside."""
+        if id(obj) in self.done or id(obj) in self.open:
+            return
+        self.open.add(id(obj))
+        count = len(self.failures)
+        if is_saveable(obj):
+            self._load_own(obj, path)
+            children: Iterator[tuple[str, Any]] = ((_join(path, name), child) for name, child in _attributes(obj))
+        else:
+            children = _members(obj, path)
+        for child_path, child in children:
+            if is_saveable(child) or isinstance(child, list | dict | tuple):
+                self.load(child, child_path)
+        self.open.discard(id(obj))
+        if len(self.failures) <= count and id(obj) not in self.failures:
+            self.done.add(id(obj))
+
+    def _load_own(self, obj: Any, path: str) -> None:
+        own = [(v, v.value) for v in _variables_of(obj)]
+        self.before.extend(own)
+        try:
+            if hasattr(obj, "load_own_variables"):
+                obj.load_own_variables(self.weights.get(path))
+            if self.assets is not None and hasattr(obj, "load_assets"):
+                obj.load_assets(self.assets.get(path))
+        except Exception as error:
+            _restore(own)
+            self.failures.setdefault(id(obj), (obj, error))
+        else:
+            self.failures.pop(id(obj), None)
 
 
 def _variables_of(obj: Any) -> list[Any]:
@@ -153,7 +189,7 @@ def _variables_of(obj: Any) -> list[Any]:
 
 
 def _restore(values: list[tuple[Any, Any]]) -> None:
-    for variable, value in values:
+    for variable, value in reversed(values):
         variable.assign(value)
 
 
