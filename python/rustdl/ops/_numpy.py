@@ -183,6 +183,9 @@ mod: Any = symbolic(_mod, "mod")
 
 
 def _get_item(x: Any, key: Any) -> Any:
+    # A key that went through JSON is a list; with a slice in it, it can only have been a tuple.
+    if isinstance(key, list) and any(isinstance(k, slice) or k is None or k is Ellipsis for k in key):
+        key = tuple(key)
     """`x[key]`."""
     return _tensor(x)[key]
 

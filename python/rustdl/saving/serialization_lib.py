@@ -370,7 +370,8 @@ def _deserialize_value(config: dict[str, Any], custom: dict[str, Any], safe_mode
         if safe_mode:
             raise ValueError(
                 "Requested the deserialization of a Python lambda. This carries a potential risk of "
-                "arbitrary code execution, so it is disallowed by default. If you trust the source of the file, pass `safe_mode=False` to the loading "
+                "arbitrary code execution, so it is disallowed by default. If you trust the source of the file, pass "
+                "`safe_mode=False` to the loading "
                 "function, or call `rustdl.config.enable_unsafe_deserialization()`."
             )
         from rustdl.saving import python_code
@@ -441,17 +442,13 @@ def _find(name: Any, registered: Any, module: Any, kind: str, config: dict[str, 
     if module:
         public = symbol_from_name(f"{module}.{name}")
         if public is not None and (kind == "function") == (not isinstance(public, type)):
-            explicit = config.get("registered_name")
-            if explicit and explicit not in (name, config.get("class_name")):
-                raise ValueError(
-                    f"`registered_name={explicit!r}` was given, but '{module}.{name}' resolved to a Keras built-in, which has none. "
-                    f"Remove the `registered_name` field. Full object config: {config}"
-                )
+            _check_no_registered_name(config, name, f"{module}.{name}")
             return public
     if kind == "function" and module == "builtins":
         for namespace in _FUNCTION_NAMESPACES:
             public = symbol_from_name(f"keras.{namespace}.{name}")
             if public is not None and not isinstance(public, type):
+                _check_no_registered_name(config, name, f"keras.{namespace}.{name}")
                 return public
         for full_name, value in custom.items():
             if ">" not in name and full_name.endswith(f">{name}"):
@@ -462,3 +459,13 @@ def _find(name: Any, registered: Any, module: Any, kind: str, config: dict[str, 
         "imported so that the decorator is run before trying to load them, or pass them as `custom_objects=`. "
         f"Full object config: {config}"
     )
+
+
+def _check_no_registered_name(config: dict[str, Any], name: str, found: str) -> None:
+    """A built-in is never found under a name that the file says was registered by a user."""
+    explicit = config.get("registered_name")
+    if explicit and explicit not in (name, config.get("class_name")):
+        raise ValueError(
+            f"`registered_name={explicit!r}` was given, but '{found}' resolved to a Keras built-in, which has none. "
+            f"Remove the `registered_name` field. Full object config: {config}"
+        )

@@ -170,6 +170,9 @@ def _shapes(
         )
     in_dim = {dim: input_shape[i + offset] for i, dim in enumerate(inputs)}
     out_dim = {dim: output_shape[i + offset] for i, dim in enumerate(outputs)}
+    for i, dim in enumerate(outputs):
+        if out_dim[dim] is None and dim in in_dim:
+            out_dim[dim] = output_shape[i + offset] = in_dim[dim]
     for dim in inputs:
         if dim in out_dim and out_dim[dim] is not None and out_dim[dim] != in_dim[dim]:
             raise ValueError(

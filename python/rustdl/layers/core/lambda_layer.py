@@ -124,7 +124,8 @@ def _function_from_config(config: Any, custom_objects: dict[str, Any] | None, un
         if not unsafe:
             raise ValueError(
                 "Requested the deserialization of a `Lambda` layer whose `function` is a Python lambda. This carries "
-                "a potential risk of arbitrary code execution, so it is disallowed by default. If you trust the source of the file, pass "
+                "a potential risk of arbitrary code execution, so it is disallowed by default. If you "
+                "trust the source of the file, pass "
                 "`safe_mode=False` to the loading function, or call `rustdl.config.enable_unsafe_deserialization()`."
             )
         return python_code.func_load(**config["config"])
