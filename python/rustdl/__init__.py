@@ -4,7 +4,7 @@
 loads numpy and the extension only.
 """
 
-from rustdl import _rustdl
+from rustdl import _rustdl as _rustdl
 from rustdl._lazy import attach
 from rustdl.errors import RustdlError
 
@@ -44,7 +44,7 @@ _EXPORTS = {
 }
 
 _lazy_get, __dir__, _names = attach(__name__, _EXPORTS)
-__all__ = [*_names, "RustdlError", "version"]
+__all__ = [*_names, "RustdlError", "version"]  # noqa: PLE0604  (strings all of them)
 
 
 def __getattr__(name: str) -> object:

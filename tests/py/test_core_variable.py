@@ -23,7 +23,7 @@ def test_assign_and_read():
 def test_dtype_of_value_and_initializer():
     assert rustdl.Variable(1).dtype == "int32"
     assert rustdl.Variable(np.zeros(2, "float64")).dtype == "float64"
-    assert rustdl.Variable(lambda shape, dtype: np.ones(shape, dtype), shape=(2,)).dtype == "float32"
+    assert rustdl.Variable(np.ones, shape=(2,)).dtype == "float32"
     assert rustdl.Variable(1.5, dtype="int32").numpy() == 1
     with pytest.raises(ValueError, match="shape"):
         rustdl.Variable("zeros")

@@ -29,6 +29,7 @@ class GradientScope(StatelessScope):
         return value
 
     def add_update(self, update: tuple[Any, Tensor]) -> None:
+        """Passes an assignment on; a watched variable also keeps it here."""
         variable, value = update
         if id(variable) in self.state_mapping:
             self.state_mapping[id(variable)] = value

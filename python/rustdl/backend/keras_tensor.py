@@ -40,7 +40,8 @@ def standardize_shape(shape: Any) -> Shape:
 
 def _unusable(what: str) -> str:
     return (
-        f"A KerasTensor is symbolic: it's a placeholder for a shape and a dtype. It doesn't have any actual numerical value. {what} Use it as "
+        "A KerasTensor is symbolic: it's a placeholder for a shape and a dtype. It doesn't have any actual "
+        f"numerical value. {what} Use it as "
         "input of layers and of functions of `rustdl.ops` (`keras.ops`), or wrap other code in a layer:\n"
         "```\nclass MyLayer(Layer):\n    def call(self, x):\n        return f(x)\n\nx = MyLayer()(x)\n```"
     )
@@ -157,7 +158,8 @@ class KerasTensor:
 
     def __repr__(self) -> str:
         extra = f", sparse={self._sparse}" if self._sparse else f", ragged={self._ragged}" if self._ragged else ""
-        return f"<KerasTensor shape={self._shape}, dtype={self._dtype}{extra or ', sparse=False, ragged=False'}, name={self.name}>"
+        extra = extra or ", sparse=False, ragged=False"
+        return f"<KerasTensor shape={self._shape}, dtype={self._dtype}{extra}, name={self.name}>"
 
     def __iter__(self) -> Iterator[Any]:
         raise NotImplementedError(_unusable("Iterating over a symbolic KerasTensor is not supported."))

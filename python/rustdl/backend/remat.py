@@ -12,8 +12,9 @@ _MODES = ("full", "activations", "larger_than", "list_of_layers", None)
 
 
 class RematScope:
-    """Layers made or called inside may recompute their activations. The planner of compiled steps decides what it is
-    worth; the results are the same.
+    """Layers made or called inside may recompute their activations.
+
+    The planner of compiled steps decides what it is worth; the results are the same.
 
     Args:
         mode: `"full"`, `"activations"`, `"larger_than"`, `"list_of_layers"` or `None`.
@@ -26,7 +27,8 @@ class RematScope:
     ) -> None:
         if mode not in _MODES:
             raise ValueError(
-                f"Invalid mode '{mode}'. Supported modes are: 'full', 'activations', 'larger_than', 'list_of_layers', or  None."
+                f"Invalid mode '{mode}'. Supported modes are: 'full', 'activations', 'larger_than', "
+                "'list_of_layers', or  None."
             )
         self.mode = mode
         self.output_size_threshold = output_size_threshold

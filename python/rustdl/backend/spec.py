@@ -34,6 +34,7 @@ class SpecScope(StatelessScope):
         self.fill = fill
 
     def get_current_value(self, variable: Any) -> Any:
+        """A placeholder for the variable."""
         value = self.state_mapping.get(id(variable))
         if value is None:
             value = _rustdl.placeholder(variable.shape, variable._dtype)

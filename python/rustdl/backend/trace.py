@@ -31,6 +31,7 @@ class TraceScope(StatelessScope):
         self.writes: dict[int, tuple[Any, Tensor]] = {}
 
     def get_current_value(self, variable: Any) -> Any:
+        """A placeholder at the first read, later what was assigned."""
         value = self.state_mapping.get(id(variable))
         if value is None:
             value = _rustdl.placeholder(variable.shape, variable._dtype)
@@ -39,6 +40,7 @@ class TraceScope(StatelessScope):
         return value
 
     def add_update(self, update: tuple[Any, Tensor]) -> None:
+        """Records an assignment."""
         variable, value = update
         self.state_mapping[id(variable)] = value
         self.writes[id(variable)] = (variable, value)
@@ -87,7 +89,8 @@ def trace_graph(fn: Callable[..., Any], args: Any, kwargs: Any = None) -> Traced
         return inputs[-1]
 
     args, kwargs = tree.map_structure(fake, (tuple(args), dict(kwargs or {})))
-    with TraceScope() as scope:
+    scope = TraceScope()
+    with scope:
         outputs = fn(*args, **kwargs)
     return Traced(inputs, outputs, scope)
 
@@ -118,6 +121,7 @@ class Compiled:
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Runs the plan."""
         arrays = [convert_to_tensor(x) for x in tree.flatten((args, kwargs)) if _is_array(x)]
         return self.unpack(self.plan.run(arrays))
 

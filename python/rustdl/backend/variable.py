@@ -309,7 +309,8 @@ class Variable:
     def regularizer(self, value: Any) -> None:
         if value is not None and not callable(value):
             raise ValueError(
-                "Invalid value for attribute `regularizer`. Expected an instance of `keras.regularizers.Regularizer`, a callable "
+                "Invalid value for attribute `regularizer`. Expected an instance of "
+                "`keras.regularizers.Regularizer`, a callable "
                 f"or `None`. Received: regularizer={value}"
             )
         self._regularizer = value
@@ -323,7 +324,8 @@ class Variable:
     def constraint(self, value: Any) -> None:
         if value is not None and not callable(value):
             raise ValueError(
-                "Invalid value for attribute `constraint`. Expected an instance of `keras.constraints.Constraint`, a callable "
+                "Invalid value for attribute `constraint`. Expected an instance of "
+                "`keras.constraints.Constraint`, a callable "
                 f"or `None`. Received: constraint={value}"
             )
         self._constraint = value
@@ -352,7 +354,8 @@ class Variable:
     def _only_element(self) -> Any:
         if self.size != 1:
             raise TypeError(
-                f"Only scalar arrays can be converted to Python scalars. Got: variable {self._path} of shape {self._shape}"
+                "Only scalar arrays can be converted to Python scalars. "
+                f"Got: variable {self._path} of shape {self._shape}"
             )
         return self.value
 

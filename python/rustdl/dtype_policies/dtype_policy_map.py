@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
-from rustdl.dtype_policies.dtype_policy import DTypePolicy, dtype_policy
+from rustdl.dtype_policies.dtype_policy import DTypePolicy
 
 
 class DTypePolicyMap(DTypePolicy, MutableMapping[str, Any]):

@@ -16,7 +16,7 @@ class CallContext:
     __slots__ = ("entry_layer", "values")
 
     def __init__(self, layer: Any, outer: CallContext | None) -> None:
-        self.entry_layer = layer if outer is None else outer.entry_layer
+        self.entry_layer: Any = layer if outer is None else outer.entry_layer
         self.values: dict[str, Any] = {} if outer is None else dict(outer.values)
 
     def get_value(self, name: str, default: Any = None) -> Any:

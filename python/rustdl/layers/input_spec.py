@@ -124,7 +124,8 @@ def _check_one(x: Any, spec: InputSpec, layer_name: str, index: int = 0) -> None
     for axis, size in spec.axes.items():
         if size is not None and shape[axis] not in (size, None):
             raise ValueError(
-                f"{where}expected axis {axis} of input shape to have value {size}, but received input with shape {shape}"
+                f"{where}expected axis {axis} of input shape to have value {size}, but received input with "
+                f"shape {shape}"
             )
     if spec.shape is not None:
         found, expected = _squeezed(shape, spec)
@@ -150,7 +151,8 @@ def assert_input_compatibility(input_spec: Any, inputs: Any, layer_name: str) ->
         for spec in specs:
             if spec.name not in inputs and not spec.optional:
                 raise ValueError(
-                    f'Missing data for input "{spec.name}". You passed a data dictionary with keys {list(inputs)}. Expected the following keys: {[s.name for s in specs]}'
+                    f'Missing data for input "{spec.name}". You passed a data dictionary with keys {list(inputs)}. '
+                    f"Expected the following keys: {[s.name for s in specs]}"
                 )
             values.append(inputs.get(spec.name))
     else:
@@ -172,7 +174,8 @@ def assert_input_compatibility(input_spec: Any, inputs: Any, layer_name: str) ->
             continue
         if x is None:
             raise ValueError(
-                f"Input {index} with name '{spec.name}' of layer '{layer_name}' is None, but this input is not optional."
+                f"Input {index} with name '{spec.name}' of layer '{layer_name}' is None, but this input is "
+                "not optional."
             )
         if not hasattr(x, "shape"):
             raise ValueError(

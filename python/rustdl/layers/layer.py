@@ -90,6 +90,9 @@ class Layer(LayerState, Operation):
         ([[1.0, 1.0]], 'scale/scale')
     """
 
+    _input_spec: Any
+    _dtype_policy: Any
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         build = cls.build
@@ -176,7 +179,7 @@ class Layer(LayerState, Operation):
     def supports_masking(self, value: bool) -> None:
         self._supports_masking = value
 
-    # --- building -----------------------------------------------------------------------------------------------
+    # --- building ---
 
     if TYPE_CHECKING:
         # Subclasses name the shapes that they need.
@@ -278,7 +281,7 @@ class Layer(LayerState, Operation):
             self._post_build()
             self._lock_state()
 
-    # --- dtypes ---------------------------------------------------------------------------------------------------
+    # --- dtypes ---
 
     @property
     def dtype_policy(self) -> Any:
@@ -342,7 +345,7 @@ class Layer(LayerState, Operation):
             "layers; for smaller weights use dtype='mixed_bfloat16'."
         )
 
-    # --- calling --------------------------------------------------------------------------------------------------
+    # --- calling ---
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """The computation. Subclasses define it."""
@@ -578,7 +581,8 @@ class Layer(LayerState, Operation):
         self._check_super_called()
         if not self.built:
             raise ValueError(
-                f"To call stateless_call, {type(self).__name__} must be built (i.e. its variables must have been already "
+                f"To call stateless_call, {type(self).__name__} must be built (i.e. its variables must have "
+                "been already "
                 "created). You can build it by calling it on some data."
             )
         for name, given, own in (
@@ -616,7 +620,7 @@ class Layer(LayerState, Operation):
             raise RuntimeError("Cannot add call-context args after the layer has been called.")
         self._call_context_args = self._call_context_args | set(names)
 
-    # --- losses and metrics -----------------------------------------------------------------------------------------
+    # --- losses and metrics ---
 
     def add_loss(self, loss: Any) -> None:
         """Adds a scalar, or a list of them, to the losses of this call.
@@ -627,7 +631,8 @@ class Layer(LayerState, Operation):
         for x in tree.flatten(loss):
             if not isinstance(x, (Tensor, KerasTensor, Variable, float, int, np.ndarray, np.generic)):
                 raise ValueError(
-                    f"`add_loss()` can only be called from inside `build()` or `call()`, on a tensor input. Received invalid value: {x}"
+                    "`add_loss()` can only be called from inside `build()` or `call()`, on a tensor input. "
+                    f"Received invalid value: {x}"
                 )
             if hasattr(x, "shape") and len(x.shape) > 0:
                 raise ValueError(
@@ -671,7 +676,7 @@ class Layer(LayerState, Operation):
             layer._losses.clear()
             layer._loss_ids.clear()
 
-    # --- configuration ------------------------------------------------------------------------------------------------
+    # --- configuration ---
 
     @default
     def get_config(self) -> dict[str, Any]:
@@ -696,7 +701,7 @@ class Layer(LayerState, Operation):
     def __str__(self) -> str:
         return repr(self)
 
-    # --- the rest -------------------------------------------------------------------------------------------------------
+    # --- the rest ---
 
     def _open_name_scope(self) -> name_scope:
         if self.__dict__.get("_parent_path") is None:

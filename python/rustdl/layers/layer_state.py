@@ -28,7 +28,6 @@ class LayerState:
     _trainable: bool
     name: str
     built: bool
-    variable_dtype: str
 
     def _ensure_tracker(self) -> None:
         if "_tracker" in self.__dict__:
@@ -90,7 +89,7 @@ class LayerState:
                 "`name=` keyword argument: add_weight(shape=..., name=...)"
             )
         shape = () if shape is None else shape
-        dtype = standardize_dtype(dtype) if dtype is not None else self.variable_dtype
+        dtype = standardize_dtype(dtype) if dtype is not None else self.variable_dtype  # type: ignore[attr-defined]
         if initializer is None:
             initializer = "glorot_uniform" if is_float_dtype(dtype) else "zeros"
         initializer = initializers.get(initializer)
@@ -216,7 +215,8 @@ class LayerState:
         own = self.weights
         if len(own) != len(weights):
             raise ValueError(
-                f"You called `set_weights(weights)` on layer '{self.name}' with a weight list of length {len(weights)}, "
+                f"You called `set_weights(weights)` on layer '{self.name}' with a weight list of length "
+                f"{len(weights)}, "
                 f"but the layer was expecting {len(own)} weights."
             )
         for variable, value in zip(own, weights, strict=True):
@@ -268,8 +268,10 @@ class LayerState:
             if not own and not self.built:
                 raise ValueError(
                     f"Layer '{self.name}' was never built and thus it doesn't have any variables. However the weights "
-                    f"file lists {len(store)} variables for this layer.\nIn most cases, this error indicates that "
-                    "either:\n\n1. The layer is owned by a parent layer that implements a `build()` method, but calling "
+                    f"file lists {len(store)} variables for this layer.\nIn most cases, this error indicates "
+                    "that "
+                    "either:\n\n1. The layer is owned by a parent layer that implements a `build()` method, but "
+                    "calling "
                     "the parent's `build()` method did NOT create the state of the child layer. A `build()` method "
                     "must create ALL state for the layer, including the state of any children layers.\n\n2. You need "
                     "to implement the `def build_from_config(self, config)` method on the layer, to specify how to "

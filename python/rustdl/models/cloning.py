@@ -58,16 +58,15 @@ def _clone(model: Any, input_tensors: Any, clone_function: Any, call_function: A
     if isinstance(model, Sequential):
         if call_function is not None:
             raise ValueError(
-                "`call_function` argument is not supported with Sequential models. In a Sequential model, layers aren't "
+                "`call_function` argument is not supported with Sequential models. In a Sequential model, "
+                "layers aren't "
                 "called at model-construction time (they're merely listed). Use `call_function` with Functional models "
                 f"only. Received model of type '{type(model).__name__}', with call_function={call_function}"
             )
         return _clone_sequential(model, clone_function or _clone_layer, input_tensors, recursive)
-    if isinstance(model, Functional):
-        if clone_function or (
-            functional_like_constructor(type(model)) and type(model).get_config is Functional.get_config
-        ):
-            return _clone_functional(model, clone_function or _clone_layer, input_tensors, call_function, recursive)
+    plain = functional_like_constructor(type(model)) and type(model).get_config is Functional.get_config
+    if isinstance(model, Functional) and (clone_function or plain):
+        return _clone_functional(model, clone_function or _clone_layer, input_tensors, call_function, recursive)
     if clone_function is not None or input_tensors is not None:
         raise ValueError(
             "Arguments `clone_function` and `input_tensors` are only supported for Sequential models or Functional "

@@ -136,9 +136,9 @@ class Functional(Function, Model):
             mask: Masks of the inputs.
             **kwargs: Further arguments that layers pass on.
         """
-        if isinstance(inputs, dict) and isinstance(self._inputs_struct, dict):
-            if any(key not in self._inputs_struct for key in inputs):
-                warnings.warn(self._struct_mismatch(inputs), stacklevel=3)
+        expected = self._inputs_struct
+        if isinstance(inputs, dict) and isinstance(expected, dict) and any(key not in expected for key in inputs):
+            warnings.warn(self._struct_mismatch(inputs), stacklevel=3)
         flat = self._standardize_inputs(inputs)
         if mask is not None:
             for x, m in zip(flat, tree.flatten(mask), strict=False):
@@ -241,7 +241,8 @@ def _check_keras_tensors(values: Any, what: str) -> None:
     for x in tree.flatten(values):
         if not isinstance(x, KerasTensor):
             raise ValueError(
-                f"All `{what}` values must be KerasTensors. Received: {what}={values} including invalid value {x} of type {type(x)}"
+                f"All `{what}` values must be KerasTensors. Received: {what}={values} including invalid value "
+                f"{x} of type {type(x)}"
             )
 
 
@@ -297,11 +298,9 @@ def _call_with(training: Any, extra: dict[str, Any]) -> Any:
     def call(operation: Any, fn: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(operation, Layer):
             names = operation._call_context_args
-            for name, value in (("training", training), *extra.items()):
-                # Layers without the argument hand it on to those inside.
-                if value is not None and name in names:
-                    kwargs[name] = value
-            # Masks are found on the tensors anew: those of the graph are symbolic.
+            # Layers without the argument hand it on to those inside.
+            given = (("training", training), *extra.items())
+            kwargs.update({name: value for name, value in given if value is not None and name in names})
         return fn(*args, **kwargs)
 
     return call

@@ -229,7 +229,8 @@ def _made_tensor(operations: dict[str, Any], name: str, node_index: int, tensor_
 
 def _deserialize_old_node(data: Any, operations: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
     """A call in the format of Keras 2: `[[layer, node, tensor, kwargs], ...]`."""
-    tensors, kwargs = [], {}
+    tensors: list[Any] = []
+    kwargs: dict[str, Any] = {}
     for entry in [data] if data and isinstance(data[0], str) else data:
         name, node_index, tensor_index, *rest = entry
         tensors.append(_made_tensor(operations, name, node_index, tensor_index))

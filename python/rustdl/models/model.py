@@ -53,7 +53,7 @@ class Model(Trainer, Layer):
         if functional_init_arguments(args, kwargs) and not isinstance(self, Functional):
             # A subclass that passes inputs and outputs on: it becomes a functional model.
             inject_functional_model_class(type(self))
-            Functional.__init__(self, *args, **kwargs)
+            Functional.__init__(self, *args, **kwargs)  # type: ignore[arg-type]
             return
         Layer.__init__(self, *args, **kwargs)
         Trainer.__init__(self)
@@ -324,7 +324,7 @@ class Model(Trainer, Layer):
         """
         optimizer = getattr(self, "optimizer", None)
         for name, values in state_tree.items():
-            groups = {
+            groups: dict[str, Callable[[], list[Any]]] = {
                 "trainable_variables": lambda: self.trainable_variables,
                 "non_trainable_variables": lambda: self.non_trainable_variables,
                 "optimizer_variables": lambda: optimizer.variables if optimizer is not None else [],

@@ -1,7 +1,7 @@
 """Functions of tensors, with the names and arguments of `keras.ops`.
 
-Most of them are functions of the engine, exposed under their own names; the Python files of this package hold those that
-are made of others. All accept `KerasTensor`s. Each is made at its first use.
+Most of them are functions of the engine, exposed under their own names; the Python files of this package
+hold those that are made of others. All accept `KerasTensor`s. Each is made at its first use.
 """
 
 from __future__ import annotations

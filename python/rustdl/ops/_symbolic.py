@@ -18,9 +18,44 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 # Parameters that are arguments of a call even when a number is given; the others configure the operation.
 _OPERANDS = frozenset(
-    "x x1 x2 y xs inputs a b condition indices values kernel bias target output key query value mask "
-    "tensor mean variance gamma beta y_true y_pred start updates offset initial images pointwise_kernel "
-    "depthwise_kernel data segment_ids sequences".split()
+    [
+        "x",
+        "x1",
+        "x2",
+        "y",
+        "xs",
+        "inputs",
+        "a",
+        "b",
+        "condition",
+        "indices",
+        "values",
+        "kernel",
+        "bias",
+        "target",
+        "output",
+        "key",
+        "query",
+        "value",
+        "mask",
+        "tensor",
+        "mean",
+        "variance",
+        "gamma",
+        "beta",
+        "y_true",
+        "y_pred",
+        "start",
+        "updates",
+        "offset",
+        "initial",
+        "images",
+        "pointwise_kernel",
+        "depthwise_kernel",
+        "data",
+        "segment_ids",
+        "sequences",
+    ]
 )
 
 

@@ -73,9 +73,6 @@ def shape(x: Any) -> tuple[int | None, ...]:
     return backend.shape(x)
 
 
-_LIMITS = {"bool": (0, 1)}
-
-
 def _saturate_cast(x: Any, dtype: Any) -> Any:
     """The tensor with another dtype, values that it cannot hold replaced by the nearest that it can.
 
@@ -85,7 +82,7 @@ def _saturate_cast(x: Any, dtype: Any) -> Any:
     """
     x = backend.convert_to_tensor(x)
     name = standardize_dtype(dtype)
-    if name == x.dtype or is_float_dtype(name) and is_float_dtype(x.dtype):
+    if name == x.dtype or (is_float_dtype(name) and is_float_dtype(x.dtype)):
         if is_float_dtype(name) and name in ("float16",) and x.dtype != "float16":
             return backend.cast(_clip(x, -65504.0, 65504.0), name)
         return backend.cast(x, name)
@@ -140,7 +137,7 @@ def custom_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(f)
     def call(*args: Any, **kwargs: Any) -> Any:
-        arguments = [backend.convert_to_tensor(x) if not isinstance(x, KerasTensor) else x for x in args]
+        arguments: list[Any] = [backend.convert_to_tensor(x) if not isinstance(x, KerasTensor) else x for x in args]
         if any(isinstance(x, KerasTensor) for x in arguments):
             return f(*arguments, **kwargs)[0]
         custom_vjp = getattr(_rustdl, "custom_vjp", None)
@@ -471,7 +468,8 @@ def _associative_scan(f: Any, elems: Any, reverse: bool = False, axis: int = 0) 
     sizes = {x.shape[axis] for x in flat}
     if len(sizes) != 1:
         raise ValueError(
-            f"Array inputs to associative_scan must have the same first dimension. (saw: {[tuple(x.shape) for x in flat]})"
+            "Array inputs to associative_scan must have the same first dimension. "
+            f"(saw: {[tuple(x.shape) for x in flat]})"
         )
     if reverse:
         flat = [ops.flip(x, axis=axis) for x in flat]
@@ -574,7 +572,8 @@ def _slice_update(inputs: Any, start_indices: Any, updates: Any) -> Any:
     updates = backend.cast(backend.convert_to_tensor(updates), x.dtype)
     if len(updates.shape) != len(x.shape):
         raise ValueError(
-            f"slice_update: `updates` of shape {tuple(updates.shape)} must have the rank of `inputs`, {tuple(x.shape)}"
+            f"slice_update: `updates` of shape {tuple(updates.shape)} must have the rank of `inputs`, of shape "
+            f"{tuple(x.shape)}"
         )
     index: Any = None
     for axis, (size, length) in enumerate(zip(updates.shape, x.shape, strict=True)):

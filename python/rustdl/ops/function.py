@@ -143,7 +143,7 @@ def _not_connected(path: str, tensor: KerasTensor) -> str:
 
 
 def _is_input_node(history: KerasHistory) -> bool:
-    return history.operation._inbound_nodes[history.node_index].is_input
+    return bool(history.operation._inbound_nodes[history.node_index].is_input)
 
 
 Graph = tuple[set[str], dict[int, list[Node]], list[Any], dict[int, list[Any]]]

@@ -5,11 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 _NAMES = frozenset(
-    (
-        "affine_transform crop_images elastic_transform extract_patches extract_patches_3d gaussian_blur "
-        "hsv_to_rgb map_coordinates pad_images perspective_transform resize rgb_to_grayscale rgb_to_hsv "
-        "scale_and_translate sobel_edges ssim "
-    ).split()
+    [
+        "affine_transform",
+        "crop_images",
+        "elastic_transform",
+        "extract_patches",
+        "extract_patches_3d",
+        "gaussian_blur",
+        "hsv_to_rgb",
+        "map_coordinates",
+        "pad_images",
+        "perspective_transform",
+        "resize",
+        "rgb_to_grayscale",
+        "rgb_to_hsv",
+        "scale_and_translate",
+        "sobel_edges",
+        "ssim",
+    ]
 )
 
 

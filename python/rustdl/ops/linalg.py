@@ -5,10 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 _NAMES = frozenset(
-    (
-        "cholesky cholesky_inverse det eig eigh inv jvp lstsq lu_factor matrix_rank norm pinv qr solve "
-        "solve_triangular svd "
-    ).split()
+    [
+        "cholesky",
+        "cholesky_inverse",
+        "det",
+        "eig",
+        "eigh",
+        "inv",
+        "jvp",
+        "lstsq",
+        "lu_factor",
+        "matrix_rank",
+        "norm",
+        "pinv",
+        "qr",
+        "solve",
+        "solve_triangular",
+        "svd",
+    ]
 )
 
 

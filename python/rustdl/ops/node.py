@@ -43,7 +43,8 @@ class Node:
         for x in self.outputs:
             if not isinstance(x, KerasTensor):
                 raise ValueError(
-                    f"All operation outputs must be tensors. Operation {operation} returned a non-tensor. Non-tensor received: {x}"
+                    f"All operation outputs must be tensors. Operation {operation} returned a non-tensor. "
+                    f"Non-tensor received: {x}"
                 )
         if not self.arguments.keras_tensors and not self.outputs:
             raise ValueError("A node needs inputs or outputs")

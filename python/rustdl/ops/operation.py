@@ -84,6 +84,7 @@ class Operation:
         return instance
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Computes, or makes a node where an argument is symbolic."""
         symbolic = any_symbolic_tensors(args, kwargs)
         fn = self.symbolic_call if symbolic else self.call
         try:

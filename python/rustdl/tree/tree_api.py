@@ -1,7 +1,8 @@
 """Flattening, mapping and comparing nested structures.
 
-Containers are lists, tuples, named tuples, deques, dictionaries (visited by sorted key; an `OrderedDict` in its own
-order), mappings and the classes registered with `register_tree_node_class`. Everything else, `None` included, is a leaf.
+Containers are lists, tuples, named tuples, deques, dictionaries (visited by sorted key; an `OrderedDict` in
+its own order), mappings and the classes registered with `register_tree_node_class`. Everything else, `None`
+included, is a leaf.
 """
 
 from __future__ import annotations
@@ -80,7 +81,15 @@ _REGISTERED: dict[type, _Kind] = {list: _SEQUENCE, tuple: _SEQUENCE, dict: _MAPP
 
 
 def register_tree_node_class(cls: type[T]) -> type[T]:
-    """Makes a class a container: `tree_flatten()` gives (children, data), `tree_unflatten(data, children)` a new one."""
+    """Makes a class a container.
+
+    Args:
+        cls: Has `tree_flatten()`, which gives (children, data), and the class method
+            `tree_unflatten(data, children)`, which makes a new one.
+
+    Returns:
+        The class.
+    """
 
     def items(x: Any) -> list[tuple[Any, Any]]:
         return list(enumerate(x.tree_flatten()[0]))

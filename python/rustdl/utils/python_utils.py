@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -47,9 +48,7 @@ def pythonify_logs(logs: dict[str, Any] | None) -> dict[str, Any]:
         if isinstance(value, dict):
             result.update(pythonify_logs(value))
         else:
-            try:
+            with contextlib.suppress(TypeError, ValueError):
                 value = float(value)
-            except (TypeError, ValueError):
-                pass
             result[key] = value
     return result

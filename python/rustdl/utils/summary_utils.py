@@ -29,7 +29,7 @@ def count_params(weights: Iterable[Any]) -> int:
 
 def weight_memory_size(weights: Iterable[Any]) -> float:
     """The bytes of variables, each counted once."""
-    return sum(math.prod(v.shape) * _bits(v.dtype) / 8 for v in {id(v): v for v in weights}.values())
+    return float(sum(math.prod(v.shape) * _bits(v.dtype) / 8 for v in {id(v): v for v in weights}.values()))
 
 
 def readable_memory_size(size: float) -> str:
@@ -80,7 +80,12 @@ def format_layer_shape(layer: Any) -> str:
     if shapes is None:
         return "?"
     leaves: list[str] = []
-    tree.map_shape_structure(lambda shape: leaves.append(str(tuple(shape))) or 0, shapes)
+
+    def add(shape: Any) -> int:
+        leaves.append(str(tuple(shape)))
+        return 0
+
+    tree.map_shape_structure(add, shapes)
     return leaves[0] if len(leaves) == 1 else "[" + ", ".join(leaves) + "]"
 
 
@@ -141,7 +146,8 @@ def get_layer_index_bound_by_layer_name(layers: list[Any], layer_range: Any = No
         return [0, len(layers)]
     if len(layer_range) != 2:
         raise ValueError(
-            f"layer_range must be a list or tuple of length 2. Received: layer_range = {layer_range} of length {len(layer_range)}"
+            f"layer_range must be a list or tuple of length 2. Received: layer_range = {layer_range} of length "
+            f"{len(layer_range)}"
         )
     if not isinstance(layer_range[0], str) or not isinstance(layer_range[1], str):
         raise ValueError(f"layer_range should contain string type only. Received: {layer_range}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -50,7 +51,7 @@ def wrap(text: str, width: int) -> list[str]:
                     starts.append(start)
                 used = cell_len(word)
         bounds = [0, *starts, len(paragraph)]
-        lines.extend(_truncated(paragraph[a:b], width) for a, b in zip(bounds, bounds[1:], strict=False))
+        lines.extend(_truncated(paragraph[a:b], width) for a, b in itertools.pairwise(bounds))
     return lines or [""]
 
 

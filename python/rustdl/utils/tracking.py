@@ -148,12 +148,15 @@ class TrackedList(list[Any]):
             self.tracker.untrack(value)
 
     def append(self, value: Any) -> None:
+        """Adds a value at the end."""
         super().append(self._in(value))
 
     def insert(self, index: SupportsIndex, value: Any) -> None:
+        """Adds a value at a position."""
         super().insert(index, self._in(value))
 
     def extend(self, values: Iterable[Any]) -> None:
+        """Adds values at the end."""
         super().extend([self._in(x) for x in values])
 
     def __iadd__(self, values: Iterable[Any]) -> TrackedList:  # type: ignore[misc,override]
@@ -164,6 +167,7 @@ class TrackedList(list[Any]):
         super().__setitem__(key, [self._in(x) for x in value] if isinstance(key, slice) else self._in(value))
 
     def remove(self, value: Any) -> None:
+        """Takes a value out."""
         self._out(value)
         for i, x in enumerate(self):
             if x is value or x == value:
@@ -172,11 +176,13 @@ class TrackedList(list[Any]):
         raise ValueError(f"{value!r} is not in the list")
 
     def pop(self, index: SupportsIndex = -1) -> Any:
+        """Takes a value out and returns it."""
         value = super().pop(index)
         self._out(value)
         return value
 
     def clear(self) -> None:
+        """Takes all values out."""
         for value in self:
             self._out(value)
         super().clear()
@@ -216,25 +222,30 @@ class TrackedDict(dict[Any, Any]):
         super().__setitem__(key, self.tracker.track(value) if self.tracker else value)
 
     def update(self, *args: Any, **kwargs: Any) -> None:
+        """Adds values."""
         for key, value in dict(*args, **kwargs).items():
             self[key] = value
 
     def setdefault(self, key: Any, default: Any = None) -> Any:
+        """The value of a key, set to `default` where there is none."""
         if key not in self:
             self[key] = default
         return self[key]
 
     def pop(self, key: Any, *default: Any) -> Any:
+        """Takes a value out and returns it."""
         value = super().pop(key, *default)
         self._out(value)
         return value
 
     def popitem(self) -> tuple[Any, Any]:
+        """Takes an entry out and returns it."""
         key, value = super().popitem()
         self._out(value)
         return key, value
 
     def clear(self) -> None:
+        """Takes all values out."""
         for value in self.values():
             self._out(value)
         super().clear()
@@ -265,9 +276,11 @@ class TrackedSet(set[Any]):
         super().__init__([tracker.track(x) for x in values or ()] if tracker else values or ())
 
     def add(self, value: Any) -> None:
+        """Adds a value."""
         super().add(self.tracker.track(value) if self.tracker else value)
 
     def update(self, *others: Iterable[Any]) -> None:
+        """Adds values."""
         for values in others:
             for value in values:
                 self.add(value)
@@ -277,19 +290,23 @@ class TrackedSet(set[Any]):
             self.tracker.untrack(value)
 
     def remove(self, value: Any) -> None:
+        """Takes a value out."""
         self._out(value)
         super().remove(value)
 
     def discard(self, value: Any) -> None:
+        """Takes a value out where it is there."""
         self._out(value)
         super().discard(value)
 
     def pop(self) -> Any:
+        """Takes a value out and returns it."""
         value = super().pop()
         self._out(value)
         return value
 
     def clear(self) -> None:
+        """Takes all values out."""
         for value in self:
             self._out(value)
         super().clear()

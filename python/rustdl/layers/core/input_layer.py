@@ -122,7 +122,7 @@ class InputLayer(Layer):
         }
 
 
-def Input(
+def Input(  # noqa: N802  (the public name)
     shape: Any = None,
     batch_size: int | None = None,
     dtype: Any = None,
