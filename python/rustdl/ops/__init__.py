@@ -34,7 +34,7 @@ _register(
 _register(
     "_numpy",
     "array zeros ones empty full eye identity tri arange where nonzero mod get_item copy size ndim std pad split "
-    "array_split hsplit vsplit dsplit tensordot dot inner vdot outer kron cross select vectorize view trapezoid vander "
+    "array_split hsplit vsplit dsplit tensordot select vectorize view trapezoid vander "
     "unravel_index einsum",
 )
 

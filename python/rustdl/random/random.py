@@ -25,6 +25,10 @@ def _float(dtype: Any, what: str) -> str:
     return name
 
 
+def _are_numbers(*values: Any) -> bool:
+    return all(isinstance(v, (int, float)) for v in values)
+
+
 def _shape(shape: Any) -> list[int]:
     return [int(shape)] if isinstance(shape, int) else [int(d) for d in shape]
 
@@ -44,6 +48,8 @@ def normal(shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = None, se
         (2, 3)
     """
     name = _float(dtype, "normal")
+    if _are_numbers(mean, stddev):
+        return engine.random_normal(draw_seed(seed), _shape(shape), float(mean), float(stddev), name)
     x = engine.random_normal(draw_seed(seed), _shape(shape), dtype=name)
     return cast(x * convert_to_tensor(stddev, name) + convert_to_tensor(mean, name), name)
 
@@ -63,6 +69,8 @@ def uniform(shape: Any, minval: Any = 0.0, maxval: Any = 1.0, dtype: Any = None,
         (2, 3)
     """
     name = _float(dtype, "uniform")
+    if _are_numbers(minval, maxval):
+        return engine.random_uniform(draw_seed(seed), _shape(shape), float(minval), float(maxval), name)
     low, high = convert_to_tensor(minval, name), convert_to_tensor(maxval, name)
     return cast(engine.random_uniform(draw_seed(seed), _shape(shape), dtype=name) * (high - low) + low, name)
 
@@ -100,6 +108,8 @@ def truncated_normal(shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any 
         seed: See the module.
     """
     name = _float(dtype, "truncated_normal")
+    if _are_numbers(mean, stddev):
+        return engine.random_truncated_normal(draw_seed(seed), _shape(shape), float(mean), float(stddev), name)
     x = engine.random_truncated_normal(draw_seed(seed), _shape(shape), dtype=name)
     return cast(x * convert_to_tensor(stddev, name) + convert_to_tensor(mean, name), name)
 
@@ -130,12 +140,7 @@ def categorical(logits: Any, num_samples: int, dtype: Any = "int32", seed: Any =
 
 
 def _draw_categorical(logits: Any, num_samples: int, dtype: Any, seed: Any) -> Any:
-    logits = convert_to_tensor(logits)
-    batch, classes = logits.shape
-    # The largest of the logits with Gumbel noise falls on class i with probability softmax(logits)[i].
-    u = engine.random_uniform(draw_seed(seed), [batch, num_samples, classes], dtype="float32")
-    noise = -ops.log(-ops.log(ops.maximum(u, 1e-20)))
-    return cast(ops.argmax(ops.expand_dims(logits, 1) + noise, axis=-1), standardize_dtype(dtype))
+    return engine.random_categorical(draw_seed(seed), convert_to_tensor(logits), num_samples, standardize_dtype(dtype))
 
 
 _categorical: Any = symbolic(_draw_categorical, "random_categorical")
@@ -153,9 +158,7 @@ def shuffle(x: Any, axis: int = 0, seed: Any = None) -> Any:
 
 
 def _draw_shuffle(x: Any, axis: int = 0, seed: Any = None) -> Any:
-    x = convert_to_tensor(x)
-    keys = engine.random_uniform(draw_seed(seed), [x.shape[axis]], dtype="float64")
-    return ops.take(x, ops.argsort(keys), axis=axis)
+    return engine.random_shuffle(draw_seed(seed), convert_to_tensor(x), axis)
 
 
 _shuffle: Any = symbolic(_draw_shuffle, "random_shuffle")
