@@ -119,7 +119,10 @@ op! {
         } else {
             a
         };
-        let mut c = bind1(MatMul, &[&a, &b]).map_err(|_| mismatch(x1.shape(), x2.shape()))?;
+        let mut c = bind1(MatMul, &[&a, &b]).map_err(|error| match error {
+            Error::Shape { .. } => mismatch(x1.shape(), x2.shape()),
+            other => other,
+        })?;
         if folded {
             let mut shape = lead;
             shape.push(b.shape()[1]);
