@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rustdl import tree
+from rustdl._rustdl import Tensor
 from rustdl.backend.dtypes import standardize_dtype
 from rustdl.utils.naming import auto_name
 
@@ -271,7 +272,7 @@ def _holds_symbolic(values: Iterable[Any]) -> bool:
     return False
 
 
-_PLAIN: frozenset[type] = frozenset((int, float, bool, str, type(None)))
+_PLAIN: frozenset[type] = frozenset((Tensor, int, float, bool, str, type(None)))
 
 
 def any_symbolic_tensors(args: Any = None, kwargs: Any = None) -> bool:

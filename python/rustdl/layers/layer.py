@@ -354,7 +354,8 @@ class Layer(LayerState, Operation):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self._check_super_called()
-        self._called = True
+        if not self._called:
+            self._called = True
         if self._convert_input_args:
             args, kwargs = self._converted(args, kwargs)
         if not self._allow_non_tensor_positional_args:
