@@ -358,7 +358,7 @@ pub fn random(kind: RandomKind, seed0: i64, seed1: i64, index: u64) -> Val {
         RandomKind::UniformF32 => Val::F(f64::from(word >> 8) / f64::from(1u32 << 24)),
         RandomKind::UniformF64 => {
             let w = words(index / 2);
-            let (high, low) = if index.is_multiple_of(2) {
+            let (low, high) = if index.is_multiple_of(2) {
                 (w[0], w[1])
             } else {
                 (w[2], w[3])

@@ -20,7 +20,7 @@ macro_rules! casts {
     };
 }
 
-// Floats to integers saturate and NaN gives 0; integers wrap.
+// Integers wrap.
 casts! {
     u8 => u8, i8, u16, i16, i32, i64, f32, f64;
     i8 => i32;
@@ -30,8 +30,34 @@ casts! {
     u64 => i64;
     i32 => i8, i16, u16, i32, i64, f32, f64;
     i64 => u32, u64, i32, i64, f32, f64;
-    f32 => i32, i64, f32, f64;
-    f64 => i32, i64, f32, f64;
+    f32 => f32, f64;
+    f64 => f32, f64;
+}
+
+/// Floats to integers truncate and saturate, and NaN gives 0, as `as` does, but in steps that vectorise: clamp into the
+/// range, convert, then correct what lay above it (whose clamped value is the largest float below) and NaN.
+macro_rules! float_to_int {
+    ($($from:ty => $to:ty, $below:expr;)*) => {
+        $(impl To<$to> for $from {
+            #[inline(always)]
+            fn to(self) -> $to {
+                const LOW: $from = <$to>::MIN as $from;
+                let clamped = if self > LOW { self } else { LOW }; // NaN becomes LOW too
+                let clamped = if clamped < $below { clamped } else { $below };
+                // SAFETY: the value is neither NaN nor outside the range.
+                let inside = unsafe { clamped.to_int_unchecked::<$to>() };
+                let high = if self >= -LOW { <$to>::MAX } else { inside };
+                if self.is_nan() { 0 } else { high }
+            }
+        })*
+    };
+}
+
+float_to_int! {
+    f32 => i32, 2_147_483_520.0;
+    f32 => i64, 9_223_371_487_098_961_920.0;
+    f64 => i32, 2_147_483_647.0;
+    f64 => i64, 9_223_372_036_854_774_784.0;
 }
 
 /// A byte that is a number; plain `u8` registers are truth values.
@@ -207,6 +233,9 @@ macro_rules! by_dtype {
 
 /// The code that loads storage `dtype` into a register of its compute type.
 pub(super) fn load(dtype: DType, how: Move, level: Level) -> KernelFn {
+    if how == Move::Contiguous && dtype == Ty::of(dtype).dtype() {
+        return copy(dtype.size(), level);
+    }
     macro_rules! pick {
         ($s:ty, $t:ty) => {
             match how {
@@ -220,6 +249,9 @@ pub(super) fn load(dtype: DType, how: Move, level: Level) -> KernelFn {
 
 /// The code that stores a register of its compute type as storage `dtype`.
 pub(super) fn store(dtype: DType, how: Move, level: Level) -> KernelFn {
+    if how == Move::Contiguous && dtype == Ty::of(dtype).dtype() {
+        return copy(dtype.size(), level);
+    }
     macro_rules! pick {
         ($s:ty, $t:ty) => {
             match how {
@@ -233,6 +265,9 @@ pub(super) fn store(dtype: DType, how: Move, level: Level) -> KernelFn {
 
 /// The code of a conversion between compute types.
 pub(super) fn cast(from: Ty, to: Ty, level: Level) -> KernelFn {
+    if from == to {
+        return copy(from.size(), level);
+    }
     macro_rules! to {
         ($s:ty) => {
             match to {
@@ -279,6 +314,27 @@ pub(super) fn expand(size: usize, rows: bool, level: Level) -> KernelFn {
         (1, false) => resolve::<Expand<u8, false>>(level),
         (4, false) => resolve::<Expand<u32, false>>(level),
         (_, false) => resolve::<Expand<u64, false>>(level),
+    }
+}
+
+/// Moves elements unchanged.
+struct Move1<T>(PhantomData<T>);
+
+impl<T> Op for Move1<T> {
+    #[inline(always)]
+    unsafe fn run<I: Isa>(cx: &Cx, ins: &Instr) {
+        let (dst, a) = (cx.reg::<T>(ins.dst), cx.reg::<T>(ins.args[0]));
+        std::ptr::copy(a, dst, cx.len(ins));
+    }
+}
+
+/// The code that moves values of `size` bytes.
+fn copy(size: usize, level: Level) -> KernelFn {
+    match size {
+        1 => resolve::<Move1<u8>>(level),
+        2 => resolve::<Move1<u16>>(level),
+        4 => resolve::<Move1<u32>>(level),
+        _ => resolve::<Move1<u64>>(level),
     }
 }
 
@@ -359,6 +415,53 @@ pub(super) fn compare(op: CmpOp, ty: Ty, level: Level) -> KernelFn {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn floats_become_integers_as_by_the_language() {
+        let mut values = vec![
+            0.0,
+            -0.0,
+            0.5,
+            -0.9,
+            1.5,
+            f64::NAN,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            f64::MAX,
+            -f64::MAX,
+        ];
+        for exponent in [31, 32, 62, 63, 64] {
+            let p = 2f64.powi(exponent);
+            values.extend([
+                p,
+                -p,
+                p - 1.0,
+                1.0 - p,
+                p.next_down(),
+                -p.next_up(),
+                p.next_up(),
+            ]);
+        }
+        for x in values {
+            let y = x as f32;
+            assert_eq!(
+                (To::<i32>::to(x), To::<i64>::to(x)),
+                (x as i32, x as i64),
+                "{x:e}"
+            );
+            assert_eq!(
+                (To::<i32>::to(y), To::<i64>::to(y)),
+                (y as i32, y as i64),
+                "{y:e}"
+            );
+            let below = y.next_down();
+            assert_eq!(
+                (To::<i32>::to(below), To::<i64>::to(below)),
+                (below as i32, below as i64),
+                "{below:e}"
+            );
+        }
+    }
 
     #[test]
     fn half_precision_matches_the_half_crate() {

@@ -1,6 +1,7 @@
 //! Instructions of the VM, what they see of the block they run on, and their choice by instruction set.
 
 use crate::simd::{Isa, Level};
+use std::mem::MaybeUninit;
 
 /// How many elements an instruction runs over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,32 +115,49 @@ unsafe fn enter_scalar<K: Op>(cx: &Cx, ins: &Instr) {
     K::run::<crate::simd::Scalar>(cx, ins)
 }
 
-/// Elements that [`map1`] and its like hold in local arrays: two AVX-512 vectors of `f32`.
-const WIDTH: usize = 32;
+/// Elements that [`map1`] and its like work on at a time.
+const WIDTH: usize = 128;
 
-#[inline(always)]
-unsafe fn get<T: Copy>(p: *const T, i: usize, m: usize, single: bool) -> [T; WIDTH] {
-    if single {
-        return [*p; WIDTH];
-    }
-    if m == WIDTH {
-        return p.add(i).cast::<[T; WIDTH]>().read_unaligned();
-    }
-    let mut chunk = [*p.add(i); WIDTH];
-    std::ptr::copy_nonoverlapping(p.add(i), chunk.as_mut_ptr(), m);
-    chunk
+/// An argument of an elementwise loop, given out as slices that never overlap what is written, so that the compiler
+/// vectorises the loop: a single value is repeated in a buffer, and what would be overwritten in place is copied there.
+struct Source<T> {
+    start: *const T,
+    single: bool,
+    in_place: bool,
+    buffer: [MaybeUninit<T>; WIDTH],
 }
 
-#[inline(always)]
-unsafe fn put<T: Copy>(p: *mut T, i: usize, m: usize, chunk: [T; WIDTH]) {
-    if m == WIDTH {
-        p.add(i).cast::<[T; WIDTH]>().write_unaligned(chunk);
-    } else {
-        std::ptr::copy_nonoverlapping(chunk.as_ptr(), p.add(i), m);
+impl<T: Copy> Source<T> {
+    #[inline(always)]
+    unsafe fn new<R>(start: *const T, single: bool, dst: *mut R) -> Source<T> {
+        let mut buffer = [MaybeUninit::uninit(); WIDTH];
+        if single {
+            buffer.fill(MaybeUninit::new(*start));
+        }
+        Source {
+            start,
+            single,
+            in_place: start.addr() == dst.addr(),
+            buffer,
+        }
+    }
+
+    /// The `m` elements from `i` on.
+    #[inline(always)]
+    unsafe fn slice(&mut self, i: usize, m: usize) -> &[T] {
+        if self.in_place && !self.single {
+            std::ptr::copy_nonoverlapping(self.start.add(i), self.buffer.as_mut_ptr().cast(), m);
+        }
+        let from = if self.single | self.in_place {
+            self.buffer.as_ptr().cast()
+        } else {
+            self.start.add(i)
+        };
+        std::slice::from_raw_parts(from, m)
     }
 }
 
-/// `dst[i] = f(a[i])`. Works through local arrays, so that the loop is vectorised although `dst` may be `a`.
+/// `dst[i] = f(a[i])`.
 ///
 /// # Safety
 /// `a` has `n` readable elements and `dst` room for `n`; they are equal or disjoint, and equal only for equal sizes.
@@ -150,16 +168,13 @@ pub(super) unsafe fn map1<A: Copy, R: Copy>(
     a: *const A,
     f: impl Fn(A) -> R,
 ) {
-    let mut i = 0;
-    while i < n {
+    let mut a = Source::new(a, false, dst);
+    for i in (0..n).step_by(WIDTH) {
         let m = WIDTH.min(n - i);
-        let x = get(a, i, m, false);
-        let mut r = [f(x[0]); WIDTH];
-        for l in 1..WIDTH {
-            r[l] = f(x[l]);
+        let out = std::slice::from_raw_parts_mut(dst.add(i), m);
+        for (d, &x) in out.iter_mut().zip(a.slice(i, m)) {
+            *d = f(x);
         }
-        put(dst, i, m, r);
-        i += m;
     }
 }
 
@@ -175,16 +190,16 @@ pub(super) unsafe fn map2<A: Copy, B: Copy, R: Copy>(
     (b, b_single): (*const B, bool),
     f: impl Fn(A, B) -> R,
 ) {
-    let mut i = 0;
-    while i < n {
+    if n == 0 {
+        return;
+    }
+    let (mut a, mut b) = (Source::new(a, a_single, dst), Source::new(b, b_single, dst));
+    for i in (0..n).step_by(WIDTH) {
         let m = WIDTH.min(n - i);
-        let (x, y) = (get(a, i, m, a_single), get(b, i, m, b_single));
-        let mut r = [f(x[0], y[0]); WIDTH];
-        for l in 1..WIDTH {
-            r[l] = f(x[l], y[l]);
+        let out = std::slice::from_raw_parts_mut(dst.add(i), m);
+        for ((d, &x), &y) in out.iter_mut().zip(a.slice(i, m)).zip(b.slice(i, m)) {
+            *d = f(x, y);
         }
-        put(dst, i, m, r);
-        i += m;
     }
 }
 
@@ -200,19 +215,17 @@ pub(super) unsafe fn map_select<T: Copy>(
     (a, a_single): (*const T, bool),
     (b, b_single): (*const T, bool),
 ) {
-    let mut i = 0;
-    while i < n {
+    if n == 0 {
+        return;
+    }
+    let mut mask = Source::new(mask, false, dst);
+    let (mut a, mut b) = (Source::new(a, a_single, dst), Source::new(b, b_single, dst));
+    for i in (0..n).step_by(WIDTH) {
         let m = WIDTH.min(n - i);
-        let (k, x, y) = (
-            get(mask, i, m, false),
-            get(a, i, m, a_single),
-            get(b, i, m, b_single),
-        );
-        let mut r = y;
-        for l in 0..WIDTH {
-            r[l] = if k[l] != 0 { x[l] } else { y[l] };
+        let out = std::slice::from_raw_parts_mut(dst.add(i), m);
+        let sides = a.slice(i, m).iter().zip(b.slice(i, m));
+        for ((d, &k), (&x, &y)) in out.iter_mut().zip(mask.slice(i, m)).zip(sides) {
+            *d = if k != 0 { x } else { y };
         }
-        put(dst, i, m, r);
-        i += m;
     }
 }

@@ -49,7 +49,7 @@ pub(super) fn wide_size(ty: Ty) -> usize {
 }
 
 /// A reduction over values of type `T`.
-trait Fold<T: Copy>: 'static {
+trait Fold<T: Copy>: Sized + 'static {
     type Wide: Copy;
     const IDENTITY: T;
     fn widen(x: T) -> Self::Wide;
@@ -58,6 +58,12 @@ trait Fold<T: Copy>: 'static {
     fn join(a: Self::Wide, b: Self::Wide) -> Self::Wide;
     /// Folds `x[0..n]` into the lanes, element `i` into lane `i % 64`.
     unsafe fn lanes<I: Isa>(acc: *mut T, x: *const T, n: usize);
+    /// The reduction of `x[0..n]`, folded by halving: what [`Fold::lanes`] over identities and [`halve`] give.
+    unsafe fn row<I: Isa>(x: *const T, n: usize) -> T {
+        let mut lanes = [Self::IDENTITY; LANES];
+        Self::lanes::<I>(lanes.as_mut_ptr(), x, n);
+        halve::<T, Self>(&mut lanes)
+    }
     /// `acc[c] = fold(acc[c], x[r * cols + c])` for every row `r` in order.
     unsafe fn columns<I: Isa>(acc: *mut T, x: *const T, rows: usize, cols: usize);
 }
@@ -69,7 +75,34 @@ struct Min;
 
 /// The vector form of a reduction of floats.
 trait VecFold<T: Float>: 'static {
+    /// The lanes of a vector, folded by halving.
+    unsafe fn across<L: Lanes<T>>(v: L::V) -> T;
     unsafe fn vec<L: Lanes<T>>(a: L::V, b: L::V) -> L::V;
+}
+
+/// Order matters to sums (which the trait halves as we do) and products, not to the largest and smallest.
+macro_rules! across {
+    (add, $t:ident, $l:ident, $v:ident, $scalar:expr) => {
+        $l::reduce_sum($v)
+    };
+    (max_nan, $t:ident, $l:ident, $v:ident, $scalar:expr) => {
+        $l::reduce_max($v)
+    };
+    (min_nan, $t:ident, $l:ident, $v:ident, $scalar:expr) => {
+        $l::reduce_min($v)
+    };
+    (mul, $t:ident, $l:ident, $v:ident, $scalar:expr) => {{
+        let mut lanes = [1.0 as $t; 16];
+        $l::store(lanes.as_mut_ptr(), $v);
+        let (fold, mut w): (fn($t, $t) -> $t, usize) = ($scalar, $l::N / 2);
+        while w > 0 {
+            for l in 0..w {
+                lanes[l] = fold(lanes[l], lanes[l + w]);
+            }
+            w /= 2;
+        }
+        lanes[0]
+    }};
 }
 
 macro_rules! float_folds {
@@ -77,6 +110,8 @@ macro_rules! float_folds {
         impl VecFold<$t> for $op {
             #[inline(always)]
             unsafe fn vec<L: Lanes<$t>>(a: L::V, b: L::V) -> L::V { L::$vec(a, b) }
+            #[inline(always)]
+            unsafe fn across<L: Lanes<$t>>(v: L::V) -> $t { across!($vec, $t, L, v, |$a, $b| $scalar) }
         }
         impl Fold<$t> for $op {
             type Wide = f64;
@@ -89,6 +124,10 @@ macro_rules! float_folds {
             fn fold($a: $t, $b: $t) -> $t { $scalar }
             #[inline(always)]
             fn join($a: f64, $b: f64) -> f64 { $scalar }
+            #[inline(always)]
+            unsafe fn row<I: Isa>(x: *const $t, n: usize) -> $t {
+                fold_row::<$t, $op, I>($identity, x, n)
+            }
             #[inline(always)]
             unsafe fn lanes<I: Isa>(acc: *mut $t, x: *const $t, n: usize) {
                 fold_lanes::<$t, $op, I>(acc, x, n)
@@ -210,6 +249,40 @@ unsafe fn fold_lanes_by<T: Float, O: VecFold<T>, L: Lanes<T>>(acc: *mut T, x: *c
     }
 }
 
+/// A whole row: lanes stay in registers where vectors are long, and short rows fill one vector.
+#[inline(always)]
+unsafe fn fold_row<T: Float, O: VecFold<T> + Fold<T>, I: Isa>(
+    identity: T,
+    x: *const T,
+    n: usize,
+) -> T {
+    fold_row_by::<T, O, T::Simd<I>, I>(identity, x, n)
+}
+
+#[inline(always)]
+unsafe fn fold_row_by<T: Float, O: VecFold<T> + Fold<T>, L: Lanes<T>, I: Isa>(
+    identity: T,
+    x: *const T,
+    n: usize,
+) -> T {
+    if n <= L::N {
+        // The other lanes are identities, so halving starts at this one vector.
+        let v = L::select(L::first_n(n), L::load_partial(x, n), L::splat(identity));
+        return O::across::<L>(v);
+    }
+    let mut lanes = [identity; LANES];
+    O::lanes::<I>(lanes.as_mut_ptr(), x, n);
+    let mut w = LANES / 2;
+    while w >= L::N {
+        for l in (0..w).step_by(L::N) {
+            let p = lanes.as_mut_ptr().add(l);
+            L::store(p, O::vec::<L>(L::load(p), L::load(p.add(w))));
+        }
+        w /= 2;
+    }
+    O::across::<L>(L::load(lanes.as_ptr()))
+}
+
 /// Strips of four vectors stay in registers over all rows.
 #[inline(always)]
 unsafe fn fold_columns<T: Float, O: VecFold<T>, I: Isa>(
@@ -283,12 +356,8 @@ impl<T: Copy, O: Fold<T>> Op for Rows<T, O> {
         let (dst, x) = (cx.reg::<T>(ins.dst), cx.reg::<T>(ins.args[0]).cast_const());
         let cols = cx.cols;
         for r in 0..cx.rows {
-            let mut lanes = [O::IDENTITY; LANES];
-            O::lanes::<I>(lanes.as_mut_ptr(), x.add(r * cols), cols);
-            *dst.add(r) = O::narrow(O::join(
-                O::widen(O::IDENTITY),
-                O::widen(halve::<T, O>(&mut lanes)),
-            ));
+            let folded = O::row::<I>(x.add(r * cols), cols);
+            *dst.add(r) = O::narrow(O::join(O::widen(O::IDENTITY), O::widen(folded)));
         }
     }
 }
