@@ -53,33 +53,6 @@ pub fn normal_f64(key: [u32; 2], first: u64, out: &mut [f64]) {
     dispatch(Fill64::<Normal>::new(key, first, out));
 }
 
-/// [`bits`] inside a kernel.
-///
-/// # Safety
-/// The CPU must have the instruction set `I`, and `out` room for `n` words.
-#[inline(always)]
-pub unsafe fn fill_bits<I: Isa>(key: [u32; 2], first: u64, out: *mut u32, n: usize) {
-    Fill::<Bits>::new(key, first, out.cast(), n).run::<I>();
-}
-
-/// [`uniform_f32`] inside a kernel.
-///
-/// # Safety
-/// As [`fill_bits`].
-#[inline(always)]
-pub unsafe fn fill_uniform_f32<I: Isa>(key: [u32; 2], first: u64, out: *mut f32, n: usize) {
-    Fill::<Uniform>::new(key, first, out, n).run::<I>();
-}
-
-/// [`uniform_f64`] inside a kernel.
-///
-/// # Safety
-/// As [`fill_bits`]; `out` must hold initialised numbers.
-#[inline(always)]
-pub unsafe fn fill_uniform_f64<I: Isa>(key: [u32; 2], first: u64, out: *mut f64, n: usize) {
-    Fill64::<Uniform>::new(key, first, std::slice::from_raw_parts_mut(out, n)).run::<I>();
-}
-
 /// Ten rounds over the counters `c`, one in each lane.
 ///
 /// # Safety

@@ -4,6 +4,7 @@ use super::instr::{Count, Cx, Instr, KernelFn, Op, map_select, map1, map2, resol
 use crate::aval::DType;
 use crate::expr::ir::{CmpOp, Ty};
 use crate::simd::{Isa, Level};
+use std::any::TypeId;
 use std::marker::PhantomData;
 
 /// Conversion of one value from `Self` to `T`, without branches so that loops over it are vectorised.
@@ -158,10 +159,20 @@ unsafe fn extent(cx: &Cx, ins: &Instr) -> (usize, usize, isize, isize) {
     }
 }
 
+/// Converts `n` contiguous elements, or copies them where there is nothing to convert.
+#[inline(always)]
+unsafe fn move_row<S: To<T> + 'static, T: Copy + 'static>(n: usize, dst: *mut T, src: *const S) {
+    if TypeId::of::<S>() == TypeId::of::<T>() {
+        std::ptr::copy(src.cast(), dst, n);
+    } else {
+        map1(n, dst, src, |x: S| x.to());
+    }
+}
+
 /// Loads with any strides, converting.
 struct Gather<S, T>(PhantomData<(S, T)>);
 
-impl<S: To<T>, T: Copy> Op for Gather<S, T> {
+impl<S: To<T> + 'static, T: Copy + 'static> Op for Gather<S, T> {
     #[inline(always)]
     unsafe fn run<I: Isa>(cx: &Cx, ins: &Instr) {
         let (rows, cols, row_stride, col_stride) = extent(cx, ins);
@@ -169,7 +180,7 @@ impl<S: To<T>, T: Copy> Op for Gather<S, T> {
         for r in 0..rows {
             let row = src.offset(r as isize * row_stride);
             if col_stride == 1 {
-                map1(cols, dst, row, |x: S| x.to());
+                move_row(cols, dst, row);
             } else {
                 for c in 0..cols {
                     *dst.add(c) = (*row.offset(c as isize * col_stride)).to();
@@ -183,7 +194,7 @@ impl<S: To<T>, T: Copy> Op for Gather<S, T> {
 /// Stores with any strides, converting.
 struct Scatter<S, T>(PhantomData<(S, T)>);
 
-impl<S: To<T>, T: Copy> Op for Scatter<S, T> {
+impl<S: To<T> + 'static, T: Copy + 'static> Op for Scatter<S, T> {
     #[inline(always)]
     unsafe fn run<I: Isa>(cx: &Cx, ins: &Instr) {
         let (rows, cols, row_stride, col_stride) = extent(cx, ins);
@@ -191,7 +202,7 @@ impl<S: To<T>, T: Copy> Op for Scatter<S, T> {
         for r in 0..rows {
             let row = dst.offset(r as isize * row_stride);
             if col_stride == 1 {
-                map1(cols, row, src, |x: S| x.to());
+                move_row(cols, row, src);
             } else {
                 for c in 0..cols {
                     *row.offset(c as isize * col_stride) = (*src.add(c)).to();

@@ -115,47 +115,8 @@ unsafe fn enter_scalar<K: Op>(cx: &Cx, ins: &Instr) {
     K::run::<crate::simd::Scalar>(cx, ins)
 }
 
-/// Elements that [`map1`] and its like work on at a time.
-const WIDTH: usize = 128;
-
-/// An argument of an elementwise loop, given out as slices that never overlap what is written, so that the compiler
-/// vectorises the loop: a single value is repeated in a buffer, and what would be overwritten in place is copied there.
-struct Source<T> {
-    start: *const T,
-    single: bool,
-    in_place: bool,
-    buffer: [MaybeUninit<T>; WIDTH],
-}
-
-impl<T: Copy> Source<T> {
-    #[inline(always)]
-    unsafe fn new<R>(start: *const T, single: bool, dst: *mut R) -> Source<T> {
-        let mut buffer = [MaybeUninit::uninit(); WIDTH];
-        if single {
-            buffer.fill(MaybeUninit::new(*start));
-        }
-        Source {
-            start,
-            single,
-            in_place: start.addr() == dst.addr(),
-            buffer,
-        }
-    }
-
-    /// The `m` elements from `i` on.
-    #[inline(always)]
-    unsafe fn slice(&mut self, i: usize, m: usize) -> &[T] {
-        if self.in_place && !self.single {
-            std::ptr::copy_nonoverlapping(self.start.add(i), self.buffer.as_mut_ptr().cast(), m);
-        }
-        let from = if self.single | self.in_place {
-            self.buffer.as_ptr().cast()
-        } else {
-            self.start.add(i)
-        };
-        std::slice::from_raw_parts(from, m)
-    }
-}
+/// Elements that [`map1`] moves through a buffer at a time when it works in place.
+const BUFFER: usize = 128;
 
 /// `dst[i] = f(a[i])`.
 ///
@@ -168,13 +129,67 @@ pub(super) unsafe fn map1<A: Copy, R: Copy>(
     a: *const A,
     f: impl Fn(A) -> R,
 ) {
-    let mut a = Source::new(a, false, dst);
-    for i in (0..n).step_by(WIDTH) {
-        let m = WIDTH.min(n - i);
-        let out = std::slice::from_raw_parts_mut(dst.add(i), m);
-        for (d, &x) in out.iter_mut().zip(a.slice(i, m)) {
-            *d = f(x);
+    if a.addr() != dst.addr() {
+        return map_apart(
+            std::slice::from_raw_parts_mut(dst, n),
+            std::slice::from_raw_parts(a, n),
+            &f,
+        );
+    }
+    let mut buffer = [MaybeUninit::<A>::uninit(); BUFFER];
+    for i in (0..n).step_by(BUFFER) {
+        let m = BUFFER.min(n - i);
+        std::ptr::copy_nonoverlapping(a.add(i), buffer.as_mut_ptr().cast(), m);
+        let source = std::slice::from_raw_parts(buffer.as_ptr().cast::<A>(), m);
+        map_apart(std::slice::from_raw_parts_mut(dst.add(i), m), source, &f);
+    }
+}
+
+/// The slices do not overlap, so the compiler vectorises the loop without asking.
+#[inline(always)]
+fn map_apart<A: Copy, R>(dst: &mut [R], a: &[A], f: &impl Fn(A) -> R) {
+    for (d, &x) in dst.iter_mut().zip(a) {
+        *d = f(x);
+    }
+}
+
+/// Elements that [`map2`] and [`map_select`] work on at once: two AVX-512 vectors of `f32`.
+const WIDTH: usize = 32;
+
+/// An argument of an elementwise loop: memory, or one value repeated in a buffer of the caller.
+#[derive(Clone, Copy)]
+struct Source<T> {
+    start: *const T,
+    /// How far to move for each element: 0 or 1.
+    step: usize,
+}
+
+impl<T: Copy> Source<T> {
+    /// The argument at `p`, whose value is repeated in `buffer` if it is single. Asked for only if there are elements.
+    #[inline(always)]
+    unsafe fn new(p: *const T, single: bool, buffer: &mut MaybeUninit<[T; WIDTH]>) -> Source<T> {
+        if single {
+            Source {
+                start: buffer.write([*p; WIDTH]).as_ptr(),
+                step: 0,
+            }
+        } else {
+            Source { start: p, step: 1 }
         }
+    }
+
+    /// The elements from `i` on. A copy: what is written afterwards cannot alias it, so loops over it are vectorised.
+    #[inline(always)]
+    unsafe fn chunk(self, i: usize) -> [T; WIDTH] {
+        self.start
+            .add(i * self.step)
+            .cast::<[T; WIDTH]>()
+            .read_unaligned()
+    }
+
+    #[inline(always)]
+    unsafe fn one(self, i: usize) -> T {
+        self.start.add(i * self.step).read_unaligned()
     }
 }
 
@@ -193,13 +208,22 @@ pub(super) unsafe fn map2<A: Copy, B: Copy, R: Copy>(
     if n == 0 {
         return;
     }
-    let (mut a, mut b) = (Source::new(a, a_single, dst), Source::new(b, b_single, dst));
-    for i in (0..n).step_by(WIDTH) {
-        let m = WIDTH.min(n - i);
-        let out = std::slice::from_raw_parts_mut(dst.add(i), m);
-        for ((d, &x), &y) in out.iter_mut().zip(a.slice(i, m)).zip(b.slice(i, m)) {
-            *d = f(x, y);
+    let (mut p, mut q) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+    let (a, b) = (
+        Source::new(a, a_single, &mut p),
+        Source::new(b, b_single, &mut q),
+    );
+    let mut i = 0;
+    while i + WIDTH <= n {
+        let (x, y, out) = (a.chunk(i), b.chunk(i), dst.add(i));
+        for l in 0..WIDTH {
+            out.add(l).write_unaligned(f(x[l], y[l]));
         }
+        i += WIDTH;
+    }
+    while i < n {
+        dst.add(i).write_unaligned(f(a.one(i), b.one(i)));
+        i += 1;
     }
 }
 
@@ -218,14 +242,27 @@ pub(super) unsafe fn map_select<T: Copy>(
     if n == 0 {
         return;
     }
-    let mut mask = Source::new(mask, false, dst);
-    let (mut a, mut b) = (Source::new(a, a_single, dst), Source::new(b, b_single, dst));
-    for i in (0..n).step_by(WIDTH) {
-        let m = WIDTH.min(n - i);
-        let out = std::slice::from_raw_parts_mut(dst.add(i), m);
-        let sides = a.slice(i, m).iter().zip(b.slice(i, m));
-        for ((d, &k), (&x, &y)) in out.iter_mut().zip(mask.slice(i, m)).zip(sides) {
-            *d = if k != 0 { x } else { y };
+    let (mut p, mut q) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+    let (a, b) = (
+        Source::new(a, a_single, &mut p),
+        Source::new(b, b_single, &mut q),
+    );
+    let mask = Source {
+        start: mask,
+        step: 1,
+    };
+    let mut i = 0;
+    while i + WIDTH <= n {
+        let (k, x, y, out) = (mask.chunk(i), a.chunk(i), b.chunk(i), dst.add(i));
+        for l in 0..WIDTH {
+            out.add(l)
+                .write_unaligned(if k[l] != 0 { x[l] } else { y[l] });
         }
+        i += WIDTH;
+    }
+    while i < n {
+        dst.add(i)
+            .write_unaligned(if mask.one(i) != 0 { a.one(i) } else { b.one(i) });
+        i += 1;
     }
 }
