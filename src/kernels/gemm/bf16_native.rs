@@ -1,6 +1,6 @@
 //! `bf16` products with the instruction that adds two products at once (AVX-512 BF16).
 
-use super::blocked::grid;
+use super::blocked::{grid, parts};
 use super::epilogue::Apply;
 use super::pack::Pack;
 use super::{Epilogue, Gemm};
@@ -92,8 +92,7 @@ pub(super) unsafe fn gemm(
 /// One product: a rectangle of C for each thread.
 unsafe fn single(p: &Product) {
     let flops = p.m.saturating_mul(p.n).saturating_mul(p.k); // half as many: they are twice as fast
-    let threads = if flops < 200_000 { 1 } else { par::threads() };
-    let (rows, cols) = grid(p.m, p.n, (MR, 16 * NV), threads);
+    let (rows, cols) = grid(p.m, p.n, (MR, 16 * NV), parts(flops));
     let mc = p.m.div_ceil(rows).next_multiple_of(MR);
     let nc = p.n.div_ceil(cols).next_multiple_of(16 * NV);
     let cols = p.n.div_ceil(nc);

@@ -134,21 +134,15 @@ fn tile_rows(left: usize, max: usize, nv: usize) -> usize {
 /// As [`super::gemm`].
 pub(super) unsafe fn parallel<T: Float>(p: &Product<'_, T>) {
     let flops = p.flops();
-    let (rows, cols) = if flops < 200_000 || par::threads() == 1 {
-        (1, 1)
-    } else {
-        let table = Table::<T>::of(p.level);
-        let tile = (table.max_rows(table.nv), table.nr());
-        grid(p.m, p.n, tile, par::threads())
-    };
+    let table = Table::<T>::of(p.level);
+    let tile = (table.max_rows(table.nv), table.nr());
+    let (rows, cols) = grid(p.m, p.n, tile, parts(flops));
     if rows * cols == 1 {
         return serial(p);
     }
     // Whole tiles in each part.
     let mc = p.m.div_ceil(rows).next_multiple_of(6);
-    let nc =
-        p.n.div_ceil(cols)
-            .next_multiple_of(Table::<T>::of(p.level).nr());
+    let nc = p.n.div_ceil(cols).next_multiple_of(table.nr());
     let (rows, cols) = (p.m.div_ceil(mc), p.n.div_ceil(nc));
     par::parallel_for(rows * cols, flops, |t| {
         let (i, j) = (t / cols * mc, t % cols * nc);
@@ -157,20 +151,30 @@ pub(super) unsafe fn parallel<T: Float>(p: &Product<'_, T>) {
     });
 }
 
-/// Into how many rows and columns of parts `m` x `n` elements of C are cut for `threads` threads,
+/// How many parts to cut work of `flops` into: none where it is not worth it, and more than threads
+/// where it is long, so that a thread that is held up leaves some of its parts to the others.
+pub(super) fn parts(flops: usize) -> usize {
+    match (par::threads(), flops) {
+        (1, _) | (_, 0..200_000) => 1,
+        (threads, 0..40_000_000) => threads,
+        (threads, _) => 4 * threads,
+    }
+}
+
+/// Into how many rows and columns of parts `m` x `n` elements of C are cut, `parts` of them at most,
 /// in tiles of `mr` x `nr`.
 ///
 /// The cut does not change results. It minimises the work of the largest part: multiply-adds in
 /// whole tiles, and the reading of operands, which parts of one row or column repeat.
-pub(super) fn grid(m: usize, n: usize, (mr, nr): (usize, usize), threads: usize) -> (usize, usize) {
+pub(super) fn grid(m: usize, n: usize, (mr, nr): (usize, usize), parts: usize) -> (usize, usize) {
     let cost = |rows: usize, cols: usize| {
         let m = m.div_ceil(rows).next_multiple_of(mr);
         let n = n.div_ceil(cols).next_multiple_of(nr);
         // Per term: reading an element of an operand costs about as much as 8 multiply-adds.
         m * n + 8 * (m + n)
     };
-    (1..=threads)
-        .map(|rows| (rows, threads / rows))
+    (1..=parts)
+        .map(|rows| (rows, parts / rows))
         .min_by_key(|&(rows, cols)| cost(rows, cols))
         .unwrap_or((1, 1))
 }
