@@ -140,7 +140,7 @@ fn bench(c: &mut Criterion) {
         });
     }
     group.finish();
-    c.bench_function("compile adam", |b| b.iter(|| Job::compile_adam()));
+    c.bench_function("compile adam", |b| b.iter(Job::compile_adam));
 }
 
 impl Job {

@@ -363,7 +363,7 @@ mod tests {
     fn lu_solves() {
         for n in [1, 2, 5, 9] {
             let (mut a, x) = (matrix(n, n), matrix(n, 3));
-            // The pattern alone is singular for n = 9.
+            // The pattern alone is singular for n = 5 and 9.
             (0..n).for_each(|i| a[i * n + i] += 4.0);
             let mut b = product(&a, &x, n, n, 3);
             let (mut f, mut p) = (a.clone(), vec![0; n]);

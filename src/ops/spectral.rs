@@ -283,7 +283,7 @@ impl Op for Svd {
         };
         real!(cx.ins[0].dtype(), T => {
             let (u, s, vt) = (u.slice_mut::<T>(), s.slice_mut::<T>(), vt.slice_mut::<T>());
-            let count = if n == 0 { 0 } else { s.len() / n };
+            let count = s.len().checked_div(n).unwrap_or(0);
             let a = cx.ins[0].slice::<T>();
             for i in 0..count {
                 with_zeros(m * n + n + n * n + m * c, |scratch| {
