@@ -97,9 +97,7 @@ def main() -> None:
     model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
 
     begun = time.perf_counter()
-    history = model.fit(
-        x_train, y_train, batch_size=32, epochs=args.epochs, validation_data=(x_test, y_test)
-    )
+    history = model.fit(x_train, y_train, batch_size=32, epochs=args.epochs, validation_data=(x_test, y_test))
     seconds = time.perf_counter() - begun
     _, accuracy = model.evaluate(x_test, y_test, verbose=0)
     print(f"trained in {seconds:.1f} s; accuracy on {HELD_OUT} held-out digits: {accuracy:.2%}")

@@ -77,7 +77,8 @@ def main() -> None:
     model.fit(x_train, y_train, batch_size=128, epochs=args.epochs, validation_data=(x_test, y_test))
     seconds = time.perf_counter() - begun
     _, accuracy = model.evaluate(x_test, y_test, verbose=0)
-    print(f"{len(x_train)} images, {args.epochs} epochs in {seconds:.1f} s; accuracy on {len(x_test)} held-out images: {accuracy:.2%}")
+    print(f"{len(x_train)} images, {args.epochs} epochs in {seconds:.1f} s")
+    print(f"accuracy on {len(x_test)} held-out images: {accuracy:.2%}")
 
 
 if __name__ == "__main__":

@@ -427,7 +427,11 @@ ERRORS = {
     "number of losses": (lambda: _model(loss=["mse", "mse"]).fit(X, Y, verbose=0), ValueError, "as many entries"),
     "key of losses": (lambda: _model(loss={"c": "mse", "d": "mae"}).fit(X, Y, verbose=0), ValueError, "'c'"),
     "no loss": (lambda: _model(loss=None).fit(X, Y, verbose=0), ValueError, "No loss to compute"),
-    "validation_split": (lambda: _model().fit(X, Y, validation_split=1.0, verbose=0), ValueError, "validation_split=1.0"),
+    "validation_split": (
+        lambda: _model().fit(X, Y, validation_split=1.0, verbose=0),
+        ValueError,
+        "validation_split=1.0",
+    ),
     "split of a generator": (
         lambda: _model().fit(((X, Y) for _ in [1]), validation_split=0.1, verbose=0),
         ValueError,

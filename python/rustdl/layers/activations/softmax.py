@@ -60,6 +60,6 @@ def _check_mask(mask: Any, inputs: Any) -> None:
     for m, n in zip(reversed(mask.shape), reversed(inputs.shape), strict=False):
         if m is not None and n is not None and m not in (1, n):
             raise ValueError(
-                "The `mask` must be broadcastable to `inputs`. Each mask dimension must be 1 or match the corresponding "
+                "The `mask` must be broadcastable to `inputs`. Each mask dimension must be 1 or match that of the "
                 f"input dimension. {shapes}"
             )
