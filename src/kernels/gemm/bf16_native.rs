@@ -83,7 +83,7 @@ pub(super) unsafe fn gemm(
     };
     let flops = s.m.saturating_mul(s.n).saturating_mul(s.k);
     if s.batch >= par::threads() {
-        par::parallel_for(s.batch, flops.saturating_mul(s.batch), run);
+        par::parallel_for(s.batch, (flops / 4).saturating_mul(s.batch), run);
     } else {
         (0..s.batch).for_each(run);
     }
@@ -96,7 +96,7 @@ unsafe fn single(p: &Product) {
     let mc = p.m.div_ceil(rows).next_multiple_of(MR);
     let nc = p.n.div_ceil(cols).next_multiple_of(16 * NV);
     let cols = p.n.div_ceil(nc);
-    par::parallel_for(p.m.div_ceil(mc) * cols, flops, |t| {
+    par::parallel_for(p.m.div_ceil(mc) * cols, flops / 4, |t| {
         let (i, j) = (t / cols * mc, t % cols * nc);
         let mut part = *p;
         (part.m, part.n) = (mc.min(p.m - i), nc.min(p.n - j));

@@ -231,7 +231,7 @@ unsafe fn batched<T: Float>(spec: &Gemm, mut first: Product<'_, T>) {
         unsafe { single(&p) }
     };
     if s.batch >= par::threads() {
-        par::parallel_for(s.batch, first.flops().saturating_mul(s.batch), run);
+        par::parallel_for(s.batch, first.cost().saturating_mul(s.batch), run);
     } else {
         (0..s.batch).for_each(run);
     }

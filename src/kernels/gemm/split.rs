@@ -32,7 +32,7 @@ pub(super) unsafe fn parallel<T: Float>(p: &Product<'_, T>, parts: usize) {
     let parts = p.k.div_ceil(terms);
     with_scratch::<T, _>(parts * size, |s| {
         let sums = Sums(s.as_mut_ptr().cast::<T>());
-        par::parallel_for(parts, p.flops(), |t| {
+        par::parallel_for(parts, p.cost(), |t| {
             let mut part = p.terms(t * terms, terms.min(p.k - t * terms));
             part.c = sums.at(t * size);
             part.c_rs = p.n as isize;
