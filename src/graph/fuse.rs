@@ -290,36 +290,28 @@ impl<'g> Fuser<'g> {
     }
 
     /// Would the cluster wait for itself: is there a path from `n` to it through other units?
+    ///
+    /// A node may live in several clusters: an edge to it leads into each of them but those that compute
+    /// the value again.
     fn makes_cycle(&self, n: usize, c: usize) -> bool {
         let last = self.clusters[c].nodes.iter().copied().max().unwrap_or(0);
-        let mut seen: HashSet<usize> = HashSet::new();
-        let mut stack: Vec<usize> = self
-            .readers_of(n)
-            .into_iter()
-            .filter(|m| !self.home[*m].contains(&c))
-            .collect();
-        let mut clusters_seen: HashSet<usize> = HashSet::new();
-        while let Some(m) = stack.pop() {
-            if !seen.insert(m) {
-                continue;
-            }
-            if self.home[m].contains(&c) {
-                return true;
-            }
-            let mut members = vec![m];
-            for &d in &self.home[m] {
-                if clusters_seen.insert(d) {
-                    members.extend(&self.clusters[d].nodes);
+        let mut seen_nodes: HashSet<usize> = HashSet::new();
+        let mut seen_clusters: HashSet<usize> = HashSet::new();
+        let mut stack: Vec<usize> = vec![n];
+        while let Some(k) = stack.pop() {
+            // `n` itself counts as a member of the cluster already.
+            let inside = |h: usize| self.home[k].contains(&h) || (k == n && h == c);
+            for r in self.readers_of(k) {
+                // A path to the cluster may leave through a younger member of another cluster only.
+                if self.home[r].is_empty() && r <= last && seen_nodes.insert(r) {
+                    stack.push(r);
                 }
-            }
-            for k in members {
-                for r in self.readers_of(k) {
-                    if self.home[r].contains(&c) {
+                for &h in self.home[r].iter().filter(|&&h| !inside(h)) {
+                    if h == c {
                         return true;
                     }
-                    // A path to the cluster may leave through a younger member of another cluster.
-                    if r <= last || !self.home[r].is_empty() {
-                        stack.push(r);
+                    if seen_clusters.insert(h) {
+                        stack.extend(&self.clusters[h].nodes);
                     }
                 }
             }
