@@ -294,23 +294,23 @@ impl<'g> Fuser<'g> {
     /// A node may live in several clusters: an edge to it leads into each of them but those that compute
     /// the value again.
     fn makes_cycle(&self, n: usize, c: usize) -> bool {
-        let last = self.clusters[c].nodes.iter().copied().max().unwrap_or(0);
-        let mut seen_nodes: HashSet<usize> = HashSet::new();
-        let mut seen_clusters: HashSet<usize> = HashSet::new();
+        let mut seen_nodes = vec![false; self.graph.nodes.len()];
+        let mut seen_clusters = vec![false; self.clusters.len()];
         let mut stack: Vec<usize> = vec![n];
         while let Some(k) = stack.pop() {
             // `n` itself counts as a member of the cluster already.
             let inside = |h: usize| self.home[k].contains(&h) || (k == n && h == c);
-            for r in self.readers_of(k) {
-                // A path to the cluster may leave through a younger member of another cluster only.
-                if self.home[r].is_empty() && r <= last && seen_nodes.insert(r) {
+            let outs = &self.graph.nodes[k].outs;
+            for &r in outs.iter().flat_map(|&v| &self.readers[v]) {
+                // Even a node younger than the cluster can lead back to it, through an older member of another.
+                if self.home[r].is_empty() && !std::mem::replace(&mut seen_nodes[r], true) {
                     stack.push(r);
                 }
                 for &h in self.home[r].iter().filter(|&&h| !inside(h)) {
                     if h == c {
                         return true;
                     }
-                    if seen_clusters.insert(h) {
+                    if !std::mem::replace(&mut seen_clusters[h], true) {
                         stack.extend(&self.clusters[h].nodes);
                     }
                 }

@@ -456,3 +456,15 @@ def test_errors(name):
     call, error, text = ERRORS[name]
     with pytest.raises(error, match=f"(?s){text}"):
         call()
+
+
+def test_masks_and_metrics_compile_together():
+    """Masked loss and masked accuracy share the mask: fusing both once made two loops wait for each other."""
+    model = rustdl.Sequential(
+        [rustdl.Input((4,), dtype="int32"), layers.Embedding(10, 5, mask_zero=True), layers.Dense(3)]
+    )
+    loss = losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", loss, metrics=["accuracy"], weighted_metrics=["accuracy"])
+    x, y = np.array([[1, 2, 0, 0], [3, 4, 5, 0]]), np.array([[1, 2, 0, 0], [0, 1, 2, 0]])
+    history = model.fit(x, y, epochs=3, verbose=0, sample_weight=np.ones((2, 4), "float32"))
+    assert history.history["loss"][-1] < history.history["loss"][0]
