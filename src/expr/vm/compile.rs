@@ -4,9 +4,12 @@
 //! varies less is computed less often. Blocks hold either several whole rows, or a piece of one row; in the latter case
 //! a program with reductions runs in phases, each of which recomputes from the operands what it needs.
 
+mod outputs;
+
 use super::convert::{self, Move};
 use super::instr::{Count, Instr, KernelFn};
 use super::layout::{Access, Layout};
+use super::plan::{ColReduce, Hazard, Phase, Place, Plan, RowReduce};
 use super::reduce::{self, ColStep, RowStep};
 use super::{float, int, random};
 use crate::expr::ir::{BinOp, Id, Node, Out, OutKind, Program, ReduceOp, Ty, UnOp};
@@ -30,104 +33,6 @@ impl Class {
             _ => Class::Full,
         }
     }
-}
-
-/// Where a register lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// In an operand or output: the address is set for each block.
-    Raw,
-    /// In the table of constants.
-    Const(usize),
-    /// In scratch memory at this offset.
-    Scratch(usize),
-    /// In the block register of this number (before offsets are known).
-    Slot(usize),
-    /// In the tile of this number: a block register that outlives the block.
-    Tile(usize),
-    /// The address is set by the driver (accumulators of columns).
-    Driver,
-}
-
-/// The reduction of a row by blocks.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct RowReduce {
-    pub begin: Instr,
-    pub end_chunk: Instr,
-    pub join: Instr,
-    pub finish: Instr,
-    /// Register of the state, where the total lies in it, and the register that the driver points at partial totals.
-    pub state: u16,
-    pub total: usize,
-    pub partial: u16,
-}
-
-/// One pass over a row, or over whole rows.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Phase {
-    /// Row values known before the pass.
-    pub rows: Vec<Instr>,
-    pub body: Vec<Instr>,
-    pub reduces: Vec<RowReduce>,
-}
-
-/// The reduction of columns for one output.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ColReduce {
-    pub value_size: usize,
-    pub wide_size: usize,
-    pub begin: Instr,
-    pub block: Instr,
-    pub flush: Instr,
-    pub join: Instr,
-    pub finish: Instr,
-    pub store: Instr,
-    /// Registers that the driver points at accumulators.
-    pub acc: u16,
-    pub wide: u16,
-    pub other: u16,
-    pub value: u16,
-}
-
-/// An output written directly by its instruction, unless that would overwrite an operand still to be read.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Hazard {
-    pub out: usize,
-    /// Bit `i`: operand `i` is read after the output is written.
-    pub readers: u64,
-    /// The scratch register used instead, the register of the true address, and the copy from one to the other.
-    pub slot: u16,
-    pub real: u16,
-    pub copy: Instr,
-}
-
-/// A program compiled for a layout.
-#[derive(Clone, Debug)]
-pub(super) struct Plan {
-    /// Blocks hold whole rows (at most `block_rows`), else pieces of at most `block` elements of a row.
-    pub whole_rows: bool,
-    pub block_rows: usize,
-    pub block: usize,
-    pub places: Vec<Place>,
-    pub consts: Vec<u64>,
-    /// Strides of operands and outputs: by row and column.
-    pub strides: Vec<[isize; 2]>,
-    /// Once a task.
-    pub once: Vec<Instr>,
-    /// Once a step through the outer dimensions: values that vary by column only.
-    pub tiles: Vec<Instr>,
-    pub phases: Vec<Phase>,
-    /// After the last phase: row values and their stores.
-    pub finish: Vec<Instr>,
-    pub cols: Vec<ColReduce>,
-    pub hazards: Vec<Hazard>,
-    pub scratch: usize,
-    /// Bytes at the start of scratch that hold `One` and `Row` values.
-    pub row_area: usize,
-    /// Temporary block registers, the measure of what must stay in the cache.
-    pub slots: usize,
-    /// Bytes of one element of a block register.
-    pub width: usize,
 }
 
 /// Bytes of block registers that should stay in the first-level cache, next to what streams through it.
@@ -388,91 +293,6 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// Gives the block registers of `body` their slots by liveness and returns how many there are. Registers of
-    /// `pinned` stay alive to the end.
-    fn share_slots(&mut self, body: &[Instr], pinned: &[u16]) -> usize {
-        let mut last_use = vec![0; self.places.len()];
-        for (i, ins) in body.iter().enumerate() {
-            used_args(ins).for_each(|a| last_use[a as usize] = i);
-        }
-        pinned
-            .iter()
-            .for_each(|&r| last_use[r as usize] = usize::MAX);
-        let (mut free, mut count) = (Vec::new(), 0);
-        for (i, ins) in body.iter().enumerate() {
-            let dst = ins.dst as usize;
-            let mut dead: SmallVec<[usize; 3]> = SmallVec::new();
-            for a in used_args(ins).map(usize::from) {
-                let Place::Slot(slot) = self.places[a] else {
-                    continue;
-                };
-                if last_use[a] != i || dead.contains(&slot) || free.contains(&slot) {
-                    continue;
-                }
-                // An instruction may overwrite its argument in place only if elements have one size.
-                if self.sizes[a] == self.sizes[dst] {
-                    free.push(slot)
-                } else {
-                    dead.push(slot)
-                }
-            }
-            if self.places[dst] == Place::Slot(usize::MAX) {
-                let slot = free.pop().unwrap_or_else(|| {
-                    count += 1;
-                    count - 1
-                });
-                self.places[dst] = Place::Slot(slot);
-                if last_use[dst] == 0 {
-                    dead.push(slot); // never read
-                }
-            }
-            free.extend(dead);
-        }
-        count
-    }
-
-    /// For each output written directly: which operands are read afterwards.
-    fn find_hazards(&mut self, body: &[Instr], pinned: &[u16]) -> Vec<Hazard> {
-        let ins = self.layout.ins.len();
-        let reader = |r: u16| if (r as usize) < ins { 1u64 << r } else { 0 };
-        let mut hazards = Vec::new();
-        for (i, write) in body.iter().enumerate() {
-            let Some(out) = (write.dst as usize)
-                .checked_sub(ins)
-                .filter(|&k| k < self.layout.outs.len())
-            else {
-                continue;
-            };
-            let ty = self.ty(self.program.outs[out].node);
-            if !self.direct.contains(&Some(out)) {
-                continue;
-            }
-            let read: u64 = body[i + 1..]
-                .iter()
-                .flat_map(used_args)
-                .map(reader)
-                .fold(0, |m, b| m | b);
-            let readers = pinned.iter().map(|&r| reader(r)).fold(read, |m, b| m | b);
-            if readers != 0 {
-                let (slot, real) = (self.new_reg(Place::Driver), self.new_reg(Place::Driver));
-                let copy = instr(
-                    convert::cast(ty, ty, self.level),
-                    real,
-                    &[write.dst],
-                    Count::Full,
-                );
-                hazards.push(Hazard {
-                    out,
-                    readers,
-                    slot,
-                    real,
-                    copy,
-                });
-            }
-        }
-        hazards
-    }
-
     /// The last pass over the elements of a row.
     fn last_phase(&self) -> usize {
         let outs = self
@@ -538,160 +358,10 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// An output may be the register of the instruction that computes it, if it lies in memory as a block does.
-    fn choose_direct_outputs(&mut self) {
-        if self.layout.ins.len() > 64 {
-            return; // the sets of operands read later are 64 bits
-        }
-        for (k, out) in self.program.outs.iter().enumerate() {
-            let node = out.node as usize;
-            let access = &self.layout.outs[k];
-            let computed = !matches!(self.program.nodes[node], Node::Load(_) | Node::Const(_));
-            if out.kind == OutKind::Full
-                && self.class[node] == Class::Full
-                && computed
-                && self.is_contiguous(access)
-                && access.dtype == self.program.types[node].dtype()
-                && self.direct[node].is_none()
-            {
-                self.direct[node] = Some(k);
-            }
-        }
-    }
-
     /// Whether a block is one stretch of memory.
     fn is_contiguous(&self, access: &Access) -> bool {
         let (rows, cols) = (self.layout.rows.min(self.block_rows), self.layout.cols);
         (access.col == 1 || cols == 1) && (rows <= 1 || access.row == cols as isize)
-    }
-
-    /// Emits stores and column reductions; gives the registers that they read after the body.
-    fn emit_outputs(
-        &mut self,
-        body: &mut Vec<Instr>,
-        finish: &mut Vec<Instr>,
-        cols: &mut Vec<ColReduce>,
-    ) -> Vec<u16> {
-        let mut stores = Vec::new();
-        let mut row_stores = Vec::new();
-        let mut pinned = Vec::new();
-        let whole = self.whole_rows;
-        let wanted = |o: &&Out| whole || o.kind != OutKind::Row;
-        let targets: Vec<Id> = self
-            .program
-            .outs
-            .iter()
-            .filter(wanted)
-            .map(|o| o.node)
-            .collect();
-        self.prepare(&targets, body);
-        for (k, out) in self.program.outs.iter().copied().enumerate() {
-            let raw = (self.layout.ins.len() + k) as u16;
-            let dtype = self.layout.outs[k].dtype;
-            match out.kind {
-                OutKind::Full => {
-                    let value = self.full(out.node, body);
-                    if value == raw {
-                        continue;
-                    }
-                    let value = self.detach(value, out.node, body);
-                    let how = if self.is_contiguous(&self.layout.outs[k]) {
-                        Move::Contiguous
-                    } else {
-                        Move::Strided
-                    };
-                    stores.push(with_aux(
-                        instr(
-                            convert::store(dtype, how, self.level),
-                            raw,
-                            &[value],
-                            Count::Full,
-                        ),
-                        raw as usize,
-                    ));
-                }
-                OutKind::Row => {
-                    let list = if self.whole_rows {
-                        &mut *body
-                    } else {
-                        &mut *finish
-                    };
-                    let value = self.row(out.node, list);
-                    row_stores.push(with_aux(
-                        instr(
-                            convert::store(dtype, Move::Strided, self.level),
-                            raw,
-                            &[value],
-                            Count::Rows,
-                        ),
-                        raw as usize,
-                    ));
-                }
-                OutKind::Col(op) => {
-                    let value = self.full(out.node, body);
-                    pinned.push(value);
-                    let reduce = self.col_reduce(k, raw, op, out.node, value);
-                    cols.push(reduce);
-                }
-            }
-        }
-        body.append(&mut stores);
-        if self.whole_rows {
-            body.append(&mut row_stores)
-        } else {
-            finish.append(&mut row_stores)
-        }
-        pinned
-    }
-
-    fn col_reduce(
-        &mut self,
-        k: usize,
-        raw: u16,
-        op: ReduceOp,
-        node: Id,
-        block_value: u16,
-    ) -> ColReduce {
-        let ty = self.ty(node);
-        let (acc, wide) = (self.new_reg(Place::Driver), self.new_reg(Place::Driver));
-        let (other, value) = (self.new_reg(Place::Driver), self.new_reg(Place::Driver));
-        let step = |s: ColStep| reduce::col_step(s, op, ty, self.level);
-        let how = if self.layout.outs[k].col == 1 {
-            Move::Contiguous
-        } else {
-            Move::Strided
-        };
-        let store = convert::store(self.layout.outs[k].dtype, how, self.level);
-        ColReduce {
-            value_size: ty.size(),
-            wide_size: reduce::wide_size(ty),
-            begin: instr(step(ColStep::Begin), acc, &[wide], Count::Full),
-            block: instr(step(ColStep::Block), acc, &[block_value], Count::Full),
-            flush: instr(step(ColStep::Flush), wide, &[acc], Count::Full),
-            join: instr(step(ColStep::Join), wide, &[other], Count::Full),
-            finish: instr(step(ColStep::Finish), value, &[wide], Count::Full),
-            store: with_aux(instr(store, raw, &[value], Count::Full), raw as usize),
-            acc,
-            wide,
-            other,
-            value,
-        }
-    }
-
-    /// A value read by a store at the end of the body must not lie in an operand that an earlier store may overwrite.
-    fn detach(&mut self, value: u16, node: Id, body: &mut Vec<Instr>) -> u16 {
-        if self.places[value as usize] != Place::Raw || value as usize >= self.layout.ins.len() {
-            return value;
-        }
-        let ty = self.ty(node);
-        let dst = self.temp(ty);
-        body.push(instr(
-            convert::cast(ty, ty, self.level),
-            dst,
-            &[value],
-            Count::Full,
-        ));
-        dst
     }
 
     /// The register of a node's value, emitting what computes it (into `list` if it varies over the block).
@@ -923,22 +593,5 @@ fn with_aux(ins: Instr, raw: usize) -> Instr {
     Instr {
         aux: raw as u32,
         ..ins
-    }
-}
-
-impl Plan {
-    /// Gives registers their places in scratch memory: kept values, tiles, block registers.
-    fn place_registers(&mut self, tiles: usize, slots: usize) {
-        // One cache line between registers, so that equal elements of two do not share their low address bits.
-        let stride = (self.block * self.width).next_multiple_of(64) + 64;
-        let base = self.row_area;
-        for place in &mut self.places {
-            *place = match *place {
-                Place::Tile(i) => Place::Scratch(base + i * stride),
-                Place::Slot(i) if i != usize::MAX => Place::Scratch(base + (tiles + i) * stride),
-                other => other,
-            };
-        }
-        self.scratch = base + (tiles + slots + self.hazards.len()) * stride;
     }
 }

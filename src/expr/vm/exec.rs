@@ -1,18 +1,17 @@
 //! Runs a [`Plan`]: cuts the domain into tasks by its shape alone, and drives blocks, rows and phases.
 
-use super::compile::{ColReduce, Phase, Place, Plan};
+mod columns;
+
+use super::cut::{Cut, GRAIN, piece, pieces};
 use super::instr::{Cx, Instr};
 use super::layout::Layout;
-use super::reduce::{CHUNK, COL_SPAN};
+use super::plan::{Phase, Place, Plan};
+use super::reduce::CHUNK;
 use crate::buffer::with_scratch;
 use crate::par;
+use columns::{Sums, run_columns};
 use std::mem::MaybeUninit;
 use std::ops::Range;
-
-/// Elements of a task, roughly: large against the cost of starting one, small against a second-level cache.
-const GRAIN: usize = 32 << 10;
-/// Pieces into which the rows of a column reduction are cut at most.
-const MAX_SPLITS: usize = 64;
 
 /// The buffers of one run.
 #[derive(Clone, Copy)]
@@ -24,93 +23,6 @@ pub(super) struct Io<'a> {
 // SAFETY: the caller of `Loop::run` vouches that the buffers may be read and written for the length of the call; tasks
 // write disjoint elements.
 unsafe impl Sync for Io<'_> {}
-
-/// How the domain is cut: ranges of steps through the outer dimensions, of rows and of columns.
-#[derive(Clone, Debug)]
-pub(super) struct Cut {
-    outer: usize,
-    rows: usize,
-    cols: usize,
-    tasks: [usize; 3],
-    /// A few long rows with reductions: rows one after the other, each cut in chunks.
-    by_chunks: bool,
-}
-
-fn pieces(n: usize, each: usize) -> usize {
-    n.div_ceil(each.max(1))
-}
-
-impl Cut {
-    pub fn new(plan: &Plan, layout: &Layout) -> Cut {
-        let (outer, rows, cols) = (layout.outer_len(), layout.rows, layout.cols);
-        let reduces = plan.phases.iter().any(|p| !p.reduces.is_empty());
-        let mut cut = Cut {
-            outer: 1,
-            rows: rows.max(1),
-            cols: cols.max(1),
-            tasks: [1; 3],
-            by_chunks: false,
-        };
-        if !plan.cols.is_empty() {
-            cut.cut_for_columns(plan, layout, reduces);
-        } else if reduces && outer * rows < 16 && cols >= 2 * CHUNK {
-            cut.by_chunks = true;
-            cut.outer = outer;
-            return cut;
-        } else {
-            if !plan.whole_rows && !reduces {
-                cut.cols = GRAIN.min(cols.max(1));
-            }
-            if cut.cols >= cols {
-                let step = plan.block_rows;
-                cut.rows = (GRAIN / cols.max(1))
-                    .max(1)
-                    .next_multiple_of(step)
-                    .min(rows.max(1));
-            } else {
-                cut.rows = 1;
-            }
-            if cut.rows >= rows {
-                cut.outer = (GRAIN / (rows * cols).max(1)).clamp(1, outer.max(1));
-            }
-        }
-        // Rows without elements still have row values.
-        cut.tasks = [
-            pieces(outer, cut.outer),
-            pieces(rows, cut.rows),
-            pieces(cols, cut.cols).max(1),
-        ];
-        cut
-    }
-
-    /// A task holds the columns' accumulators: rows are cut into few long pieces, and columns too if they are many.
-    fn cut_for_columns(&mut self, plan: &Plan, layout: &Layout, reduces: bool) {
-        let (outer, rows, cols) = (layout.outer_len(), layout.rows, layout.cols);
-        let sums = outer / layout.group.max(1);
-        let splits = (outer * rows * cols / GRAIN / sums.max(1)).clamp(1, MAX_SPLITS);
-        if layout.group == 1 {
-            self.rows = rows
-                .div_ceil(splits)
-                .next_multiple_of(COL_SPAN)
-                .min(rows.max(1));
-        } else {
-            self.outer = layout.group.div_ceil(splits).min(layout.group);
-            // Tasks must not straddle two sums.
-            while !layout.group.is_multiple_of(self.outer) {
-                self.outer += 1;
-            }
-        }
-        if !plan.whole_rows && !reduces && rows * layout.group <= COL_SPAN {
-            self.cols = (GRAIN / (rows * layout.group).max(1))
-                .next_multiple_of(plan.block)
-                .min(cols.max(1));
-        }
-    }
-
-    fn count(&self) -> usize {
-        self.tasks.iter().product()
-    }
-}
 
 /// The state of one task: registers in scratch memory.
 struct Machine<'a> {
@@ -364,60 +276,6 @@ impl<'a> Machine<'a> {
     }
 }
 
-/// The accumulators of column reductions in one task.
-struct Sums<'a> {
-    cols: &'a [ColReduce],
-    width: usize,
-    rows_since_flush: usize,
-}
-
-impl<'a> Sums<'a> {
-    unsafe fn flush(&mut self, m: &Machine) {
-        self.cols
-            .iter()
-            .for_each(|x| (x.flush.run)(&m.cx(1, self.width, 0, 0), &x.flush));
-        self.rows_since_flush = 0;
-    }
-
-    /// Adds a block of `rows` whole rows, flushing after every [`COL_SPAN`] rows.
-    unsafe fn add_rows(&mut self, m: &Machine, rows: usize) {
-        let mut done = 0;
-        while done < rows {
-            let n = (rows - done).min(COL_SPAN - self.rows_since_flush);
-            for x in self.cols {
-                let value = m.regs.add(x.block.args[0] as usize);
-                let start = *value;
-                value.write(start.add(done * self.width * x.value_size));
-                (x.block.run)(&m.cx(n, self.width, 0, 0), &x.block);
-                value.write(start);
-            }
-            done += n;
-            self.rows_since_flush += n;
-            if self.rows_since_flush == COL_SPAN {
-                self.flush(m);
-            }
-        }
-    }
-
-    /// Adds `n` columns from `offset` on of the current row.
-    unsafe fn add_piece(&mut self, m: &Machine, offset: usize, n: usize) {
-        for x in self.cols {
-            let acc = m.regs.add(x.acc as usize);
-            let start = *acc;
-            acc.write(start.add(offset * x.value_size));
-            (x.block.run)(&m.cx(1, n, 0, 0), &x.block);
-            acc.write(start);
-        }
-    }
-
-    unsafe fn end_row(&mut self, m: &Machine) {
-        self.rows_since_flush += 1;
-        if self.rows_since_flush == COL_SPAN {
-            self.flush(m);
-        }
-    }
-}
-
 /// Runs the plan over its whole domain.
 ///
 /// # Safety
@@ -445,11 +303,6 @@ pub(super) unsafe fn run(plan: &Plan, layout: &Layout, cut: &Cut, flops: usize, 
     }
 }
 
-/// Range `i` of the pieces of `each` of `0..n`.
-fn piece(i: usize, each: usize, n: usize) -> Range<usize> {
-    (i * each).min(n)..((i + 1) * each).min(n)
-}
-
 unsafe fn run_task(m: &mut Machine, cut: &Cut, io: Io, t: usize, sums: &mut Option<Sums>) {
     let [_, by_rows, by_cols] = cut.tasks;
     let (c, r, o) = (t % by_cols, t / by_cols % by_rows, t / by_cols / by_rows);
@@ -468,55 +321,6 @@ unsafe fn start_task(m: &mut Machine, io: Io) {
     }
 }
 
-/// Column reductions: every task sums into wide accumulators of its own, which are then added in order.
-unsafe fn run_columns(plan: &Plan, layout: &Layout, cut: &Cut, flops: usize, io: Io) {
-    let (outer, cols) = (layout.outer_len(), layout.cols);
-    // Every (outer piece, row piece) has accumulators for all columns, of at most 8 bytes each.
-    let [by_outer, by_rows, by_cols] = cut.tasks;
-    let stride = align_up(cols * 8);
-    let partial = plan.cols.len() * stride;
-    with_scratch(
-        by_outer * by_rows.max(1) * partial,
-        |shared: &mut [MaybeUninit<u8>]| {
-            let shared = Shared(shared.as_mut_ptr().cast());
-            let task = |t: usize| {
-                let narrow = align_up(cut.cols * 8) * plan.cols.len();
-                with_scratch(machine_bytes(plan, layout) + narrow, |memory| {
-                    // SAFETY: sizes as asked for; tasks have disjoint accumulators.
-                    unsafe {
-                        let (own, narrow) = memory.split_at_mut(machine_bytes(plan, layout));
-                        let mut m = Machine::new(plan, layout, own, io);
-                        let first = t % by_cols * cut.cols;
-                        let width = cut.cols.min(cols - first);
-                        let wide = shared.at(t / by_cols * partial);
-                        let mut sums = Some(Sums::start(
-                            &m,
-                            narrow,
-                            wide,
-                            first,
-                            width,
-                            stride,
-                            align_up(cut.cols * 8),
-                        ));
-                        run_task(&mut m, cut, io, t, &mut sums);
-                        if let Some(mut sums) = sums {
-                            sums.flush(&m);
-                        }
-                    }
-                });
-            };
-            if layout.rows == 0 || outer == 0 {
-                // Nothing to add up: the identity, if there is anything to write.
-                finish_columns(plan, layout, io, &shared, 0, stride);
-            } else {
-                par::parallel_for(cut.count(), flops, task);
-                let pieces = by_outer * by_rows / (outer / layout.group).max(1);
-                finish_columns(plan, layout, io, &shared, pieces, stride);
-            }
-        },
-    );
-}
-
 /// Memory that tasks share, each its own part.
 struct Shared(*mut u8);
 
@@ -527,72 +331,6 @@ impl Shared {
     unsafe fn at(&self, offset: usize) -> *mut u8 {
         self.0.add(offset)
     }
-}
-
-impl<'a> Sums<'a> {
-    /// Accumulators for `width` columns from `first` on: wide ones inside the task's shared part.
-    unsafe fn start(
-        m: &Machine<'a>,
-        narrow: &mut [MaybeUninit<u8>],
-        wide: *mut u8,
-        first: usize,
-        width: usize,
-        wide_stride: usize,
-        narrow_stride: usize,
-    ) -> Sums<'a> {
-        for (i, x) in m.plan.cols.iter().enumerate() {
-            m.regs
-                .add(x.acc as usize)
-                .write(narrow.as_mut_ptr().cast::<u8>().add(i * narrow_stride));
-            m.regs
-                .add(x.wide as usize)
-                .write(wide.add(i * wide_stride + first * x.wide_size));
-            (x.begin.run)(&m.cx(1, width, 0, 0), &x.begin);
-        }
-        Sums {
-            cols: &m.plan.cols,
-            width,
-            rows_since_flush: 0,
-        }
-    }
-}
-
-/// Adds the partial sums of each output in order and stores them.
-unsafe fn finish_columns(
-    plan: &Plan,
-    layout: &Layout,
-    io: Io,
-    shared: &Shared,
-    pieces: usize,
-    stride: usize,
-) {
-    let cols = layout.cols;
-    let sums = layout.outer_len() / layout.group.max(1);
-    with_scratch(machine_bytes(plan, layout) + 3 * stride, |memory| {
-        let (own, extra) = memory.split_at_mut(machine_bytes(plan, layout));
-        let mut m = Machine::new(plan, layout, own, io);
-        let (total, narrow) = (
-            extra.as_mut_ptr().cast::<u8>(),
-            extra.as_mut_ptr().cast::<u8>().add(stride),
-        );
-        let cx = m.cx(1, cols, 0, 0);
-        for sum in 0..sums {
-            m.move_to_outer(io, sum * layout.group);
-            for (i, x) in plan.cols.iter().enumerate() {
-                m.regs.add(x.wide as usize).write(total);
-                m.regs.add(x.acc as usize).write(narrow);
-                m.regs.add(x.value as usize).write(narrow);
-                (x.begin.run)(&cx, &x.begin);
-                for p in 0..pieces {
-                    let other = shared.at(((sum * pieces + p) * plan.cols.len() + i) * stride);
-                    m.regs.add(x.other as usize).write(other);
-                    (x.join.run)(&cx, &x.join);
-                }
-                (x.finish.run)(&cx, &x.finish);
-                (x.store.run)(&cx, &x.store);
-            }
-        }
-    });
 }
 
 /// A few long rows: each phase of each row runs over its chunks in parallel.

@@ -7,11 +7,13 @@
 
 mod compile;
 mod convert;
+mod cut;
 mod exec;
 mod float;
 mod instr;
 mod int;
 mod layout;
+mod plan;
 mod random;
 mod reduce;
 #[cfg(test)]
@@ -45,9 +47,9 @@ impl Operand {
 /// A program made ready to run over a domain.
 #[derive(Clone, Debug)]
 pub struct Loop {
-    plan: compile::Plan,
+    plan: plan::Plan,
     layout: layout::Layout,
-    cut: exec::Cut,
+    cut: cut::Cut,
     cost: usize,
     bytes: usize,
 }
@@ -77,7 +79,7 @@ impl Loop {
         );
         let layout = layout::Layout::new(program, dims, ins, outs, col_dims);
         let plan = compile::compile(program, &layout, simd::level());
-        let cut = exec::Cut::new(&plan, &layout);
+        let cut = cut::Cut::new(&plan, &layout);
         let moved = ins
             .iter()
             .chain(outs)
