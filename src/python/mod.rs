@@ -3,6 +3,7 @@
 //! Functions of the registry register themselves ([`edge::Function`]); here stand the classes.
 
 mod convert;
+mod custom;
 pub mod edge;
 mod files;
 mod graph;
@@ -30,6 +31,7 @@ fn _rustdl(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(isa, m)?)?;
     m.add_function(wrap_pyfunction!(inject_panic, m)?)?;
     tensor::register(m)?;
+    custom::register(m)?;
     files::register(m)?;
     graph::register(m)
 }

@@ -25,12 +25,12 @@ pub struct Batches<'a> {
     pub budget: Option<Duration>,
 }
 
-/// How often the caller is asked whether to stop.
-const POLL: Duration = Duration::from_millis(50);
+/// How often the caller is asked whether to stop: after each batch that takes longer than this.
+const POLL: Duration = Duration::from_millis(5);
 
 /// Runs full batches; returns how many, and the results of the last one.
 ///
-/// `stop` is asked every 50 ms at most; if it says so, [`Error::Interrupted`] is returned after the
+/// `stop` is asked after every batch, but not more often than each 5 ms; if it says so, [`Error::Interrupted`] is returned after the
 /// batch at work, with all cells as that batch left them.
 pub fn run_batches(
     plan: &Plan,

@@ -198,3 +198,18 @@ def test_agrees_with_jax():
     found = rustdl.grad(lambda x, w: f(ops, x, w), argnums=(0, 1))(x, w)
     for a, b in zip(found, expected, strict=True):
         assert np.allclose(a.numpy(), np.asarray(b), rtol=1e-4, atol=1e-6)
+
+
+def test_custom_gradient_eager_and_traced():
+    @rustdl.ops.custom_gradient
+    def clipped(x):
+        return x * x, lambda *args, upstream=None: rustdl.ops.clip(upstream * 2 * x, -1.0, 1.0)
+
+    def gradient(x):
+        return rustdl.grad(lambda x: rustdl.ops.sum(clipped(x)))(x)
+
+    x = np.array([-3.0, 0.25, 2.0], "float32")
+    np.testing.assert_array_equal(gradient(x), [-1.0, 0.5, 1.0])
+    from rustdl.backend.trace import jit
+
+    np.testing.assert_array_equal(jit(gradient)(x), [-1.0, 0.5, 1.0])

@@ -248,6 +248,7 @@ HUGE = {
     "cast": lambda: ops.cast(ops.zeros((TIB // 4,)), "int32"),
     "broadcast": lambda: ops.add(ops.ones((1 << 19, 1)), ops.reshape(ops.arange(1 << 19, dtype="float32"), (1, -1))),
     "tile": lambda: ops.tile(np.ones(1 << 20, "float32"), 1 << 18),
+    "matmul": lambda: ops.matmul(ops.ones((1 << 20, 8)), ops.ones((8, 1 << 18))),
     "too_large_to_count": lambda: ops.zeros((1 << 40, 1 << 40)),
 }
 

@@ -318,3 +318,22 @@ def test_two_models_train_in_two_threads():
         thread.join()
     for a, b in zip(alone[0], together[0], strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_panic_in_a_kernel_is_an_ordinary_exception():
+    """Eagerly and inside a compiled step; afterwards everything works."""
+    x = np.ones((4, 4), "float32")
+    _rustdl._inject_panic("matmul")
+    with pytest.raises(RuntimeError, match="matmul: internal error: injected"):
+        keras.ops.matmul(x, x)
+    np.testing.assert_array_equal(keras.ops.matmul(x, x), x @ x)
+
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(2)])
+    model.compile("sgd", "mse")
+    model.fit(x, x[:, :2], verbose=0)
+    _rustdl._inject_panic("matmul")
+    with pytest.raises(Exception, match="injected") as raised:
+        model.fit(x, x[:, :2], verbose=0)
+    assert isinstance(raised.value, RuntimeError)
+    model.fit(x, x[:, :2], verbose=0)
+    assert np.isfinite(model.predict(x, verbose=0)).all()
