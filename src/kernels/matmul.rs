@@ -1,8 +1,8 @@
 //! Batched matrix products over strided views, on top of [`super::gemm`].
 
-use super::gemm::{Epilogue, Gemm, gemm};
+use super::gemm::{Epilogue, Gemm, gemm, gemm_bf16};
 use crate::aval::{Shape, Strides, broadcast_strides};
-use crate::buffer::{Element, View, ViewMut};
+use crate::buffer::{Element, View, ViewMut, with_scratch};
 use crate::par::parallel_for;
 use crate::with_element;
 use half::{bf16, f16};
@@ -14,7 +14,7 @@ pub fn matmul(a: &View, b: &View, c: &mut ViewMut) {
         F32 => floats::<f32>(a, b, c),
         F64 => floats::<f64>(a, b, c),
         F16 => narrow::<f16>(a, b, c),
-        BF16 => narrow::<bf16>(a, b, c),
+        BF16 => brain(a, b, c),
         other => with_element!(other, T => naive::<T>(a, b, c, <T as Element>::from_f64)),
     }
 }
@@ -92,7 +92,6 @@ fn sizes(a: &View, c: &ViewMut) -> (usize, usize, usize) {
 
 fn floats<T: crate::simd::Float + Element>(a: &View, b: &View, c: &mut ViewMut) {
     let (m, n, k) = sizes(a, c);
-    let (ra, rb) = (a.strides().len(), b.strides().len());
     let (pa, pb, pc) = (
         a.ptr().cast::<T>(),
         b.ptr().cast::<T>(),
@@ -102,21 +101,7 @@ fn floats<T: crate::simd::Float + Element>(a: &View, b: &View, c: &mut ViewMut) 
         return;
     }
     Batch::new(a, b, c).for_each(|count, oa, ob, sa, sb, first| {
-        let spec = Gemm {
-            m,
-            n,
-            k,
-            batch: count,
-            a_rs: a.strides()[ra - 2],
-            a_cs: a.strides()[ra - 1],
-            a_bs: sa,
-            b_rs: b.strides()[rb - 2],
-            b_cs: b.strides()[rb - 1],
-            b_bs: sb,
-            c_rs: n as isize,
-            c_bs: (m * n) as isize,
-            accumulate: false,
-        };
+        let spec = spec(a, b, (m, n, k), count, sa, sb);
         // SAFETY: the views are valid for these strides and `infer` has checked that the sizes fit.
         unsafe {
             gemm::<T>(
@@ -130,7 +115,54 @@ fn floats<T: crate::simd::Float + Element>(a: &View, b: &View, c: &mut ViewMut) 
     });
 }
 
-/// Half precision: sums are kept in f32 over each product.
+/// `count` products at the strides `a_bs` and `b_bs` of their matrices, into a dense C.
+fn spec(
+    a: &View,
+    b: &View,
+    (m, n, k): (usize, usize, usize),
+    count: usize,
+    a_bs: isize,
+    b_bs: isize,
+) -> Gemm {
+    let (ra, rb) = (a.strides().len(), b.strides().len());
+    Gemm {
+        a_rs: a.strides()[ra - 2],
+        a_cs: a.strides()[ra - 1],
+        a_bs,
+        b_rs: b.strides()[rb - 2],
+        b_cs: b.strides()[rb - 1],
+        b_bs,
+        ..Gemm::new(m, n, k).batch(count)
+    }
+}
+
+/// `bf16`: sums in f32, then rounded.
+fn brain(a: &View, b: &View, c: &mut ViewMut) {
+    let (m, n, k) = sizes(a, c);
+    if m * n == 0 {
+        return;
+    }
+    let (pa, pb) = (a.ptr().cast::<bf16>(), b.ptr().cast::<bf16>());
+    let pc = c.ptr().cast::<bf16>();
+    Batch::new(a, b, c).for_each(|count, oa, ob, sa, sb, first| {
+        let spec = spec(a, b, (m, n, k), count, sa, sb);
+        with_scratch::<f32, _>(count * m * n, |sums| {
+            let wide = sums.as_mut_ptr().cast::<f32>();
+            // SAFETY: the views are valid for these strides and `infer` has checked that the sizes
+            // fit; `sums` has room for the dense C of all products, which the product fills.
+            unsafe {
+                let (a, b) = (pa.wrapping_offset(oa), pb.wrapping_offset(ob));
+                gemm_bf16(&spec, a, b, wide, &Epilogue::NONE);
+                let out = pc.add(first * m * n);
+                for i in 0..count * m * n {
+                    out.add(i).write(bf16::from_f32(*wide.add(i)));
+                }
+            }
+        });
+    });
+}
+
+/// `f16`: each sum in f64, then rounded.
 fn narrow<T: Element>(a: &View, b: &View, c: &mut ViewMut) {
     naive::<T>(a, b, c, |s| T::from_f64(s));
 }
@@ -176,4 +208,43 @@ fn naive<T: Element>(a: &View, b: &View, c: &mut ViewMut, finish: impl Fn(f64) -
             }
         });
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aval::DType;
+
+    /// `bf16` against sums in f64, with batches that broadcast and a transposed operand.
+    #[test]
+    fn brain_floats_sum_in_f32() {
+        let (batch, m, n, k) = (3, 17, 33, 70);
+        let values = |len: usize, step: usize| -> Vec<bf16> {
+            (0..len)
+                .map(|i| bf16::from_f32((i * step % 97) as f32 / 48.0 - 1.0))
+                .collect()
+        };
+        let (x, y) = (values(batch * m * k, 31), values(n * k, 53));
+        let mut z = vec![bf16::NAN; batch * m * n];
+        let (a_shape, a_strides) = ([batch, m, k], [(m * k) as isize, k as isize, 1]);
+        // Stored as n rows of k.
+        let (b_shape, b_strides) = ([k, n], [1, k as isize]);
+        let c_shape = [batch, m, n];
+        // SAFETY: the vectors hold as many elements as shapes and strides reach.
+        unsafe {
+            let a = View::new(x.as_ptr().cast(), DType::BF16, &a_shape, &a_strides);
+            let b = View::new(y.as_ptr().cast(), DType::BF16, &b_shape, &b_strides);
+            let mut c = ViewMut::new(z.as_mut_ptr().cast(), DType::BF16, &c_shape);
+            matmul(&a, &b, &mut c);
+        }
+        for (at, z) in z.iter().enumerate() {
+            let (row, j) = (at / n, at % n);
+            let products = (0..k).map(|p| x[row * k + p].to_f64() * y[j * k + p].to_f64());
+            let size: f64 = products.clone().map(f64::abs).sum();
+            let want: f64 = products.sum();
+            // Half a unit of bf16 for the result, and the roundings of the sum in f32.
+            let bound = want.abs() / 256.0 + size * (k as f64) * f64::from(f32::EPSILON);
+            assert!((z.to_f64() - want).abs() <= bound, "{at}: {z}, not {want}");
+        }
+    }
 }
