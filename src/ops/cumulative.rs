@@ -1,7 +1,7 @@
 //! Running sums, products and extrema along an axis, and the linear recurrence behind their gradients.
 
 use super::gather::take_along_axis;
-use super::samples::{at, from_index, tensor, values, whole};
+use super::samples::{at, from_index, known, tensor, values, whole};
 use super::{concat, math, reduce, view};
 use crate::aval::{Aval, DType, Shape, normalize_axis};
 use crate::bind::bind1;
@@ -308,6 +308,26 @@ op! {
             whole("zeros", tensor(&[2.0, 0.0, 3.0, 0.0, 4.0], &[5]), |x| cumprod(x, None, None, false, false), move |x| by_definition(x, 0, false, false, product)),
         ]
     }
+}
+/// x with `neutral` in place of NaN.
+fn without_nan(x: &Tensor, neutral: f64) -> Result<Tensor> {
+    let neutral = Tensor::full(&[], neutral, x.dtype())?;
+    super::logic::where_(&super::classify::isnan(x)?, &neutral, x)
+}
+
+op! {
+    /// Running sums along `axis` (of the flattened tensor if `None`) that count NaN as 0.
+    fn nancumsum(x: &Tensor, axis: Option<i64> = None, dtype: Option<DType> = None) -> Tensor {
+        cumsum(&without_nan(x, 0.0)?, axis, dtype, false, false)
+    }
+    samples { vec![known("one NaN", vec![tensor(&[1.0, f64::NAN, 3.0], &[3])], |x| nancumsum(&x[0], None, None), &[3], &[1.0, 1.0, 4.0])] }
+}
+op! {
+    /// Running products along `axis` (of the flattened tensor if `None`) that count NaN as 1.
+    fn nancumprod(x: &Tensor, axis: Option<i64> = None, dtype: Option<DType> = None) -> Tensor {
+        cumprod(&without_nan(x, 1.0)?, axis, dtype, false, false)
+    }
+    samples { vec![known("one NaN", vec![tensor(&[2.0, f64::NAN, 3.0], &[3])], |x| nancumprod(&x[0], None, None), &[3], &[2.0, 2.0, 6.0])] }
 }
 op! {
     /// The linear recurrence y_i = a_i y_(i-1) + b_i along `axis`, with y_(-1) = 0; from the other end with `reverse`.
