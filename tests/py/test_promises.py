@@ -67,6 +67,7 @@ import numpy as np
 import rustdl as keras
 from rustdl import layers
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell's children ignore it
 rng = np.random.default_rng(0)
 x, y = rng.random((65536, 64)).astype("float32"), rng.integers(0, 5, 65536)
 model = keras.Sequential([keras.Input((64,)), layers.Dense(64, activation="relu"), layers.Dense(5)])
