@@ -252,7 +252,9 @@ impl FromPyObject<'_, '_> for Ints {
         if let Ok(v) = obj.extract::<Vec<i64>>() {
             return Ok(Ints(v));
         }
-        let items: PyResult<Vec<i64>> = obj.try_iter()?.map(|i| i?.extract::<i64>()).collect();
+        let items: PyResult<Vec<i64>> = obj
+            .try_iter()
+            .and_then(|all| all.map(|i| i?.extract::<i64>()).collect());
         items.map(Ints).map_err(|e| {
             PyTypeError::new_err(format!(
                 "expected an integer or a sequence of integers, not {}: {e}",
@@ -285,9 +287,14 @@ impl FromPyObject<'_, '_> for Padding {
         if let Ok(pairs) = obj.extract::<Vec<(i64, i64)>>() {
             return Ok(Padding::Explicit(pairs));
         }
-        let each = obj.extract::<Ints>()?.0;
+        let each = obj.extract::<Ints>().map_err(|_| {
+            let seen = obj.repr().map_or_else(|_| String::new(), |r| r.to_string());
+            PyTypeError::new_err(format!(
+                "padding = {seen}: expected \"valid\", \"same\", \"causal\" or numbers"
+            ))
+        })?;
         Ok(Padding::Explicit(
-            each.into_iter().map(|p| (p, p)).collect(),
+            each.0.into_iter().map(|p| (p, p)).collect(),
         ))
     }
 }
