@@ -2,7 +2,7 @@
 
 use super::convert::to_tensor;
 use super::edge;
-use crate::args::{Axes, Ints};
+use crate::args::Ints;
 use crate::autodiff;
 use crate::aval::DType;
 use crate::error::{Error, Result};
@@ -572,6 +572,5 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(leaf, m)?)?;
     m.add_function(wrap_pyfunction!(detach, m)?)?;
     m.add_function(wrap_pyfunction!(backward, m)?)?;
-    let _ = Axes::all;
     Ok(())
 }
