@@ -65,6 +65,7 @@ class HoistingCell(DropoutRNNCell, Layer):
     use_bias: bool
     activation: Any
     bias: Any
+    bias_initializer: Any
 
     def _set_cell_arguments(
         self, activation: Any, use_bias: bool, dropout: float, recurrent_dropout: float, seed: Any, **weights: Any
@@ -140,10 +141,10 @@ class RecurrentCell(HoistingCell):
             raise ValueError(
                 f"Received an invalid value for argument `units`, expected a positive integer, got {units}."
             )
-        if implementation not in (1, 2):
-            raise ValueError(f"`implementation` must be 1 or 2. Received: implementation={implementation}")
+        if implementation not in (0, 1, 2):
+            raise ValueError(f"`implementation` must be 0, 1 or 2. Received: implementation={implementation}")
         self.units = units
-        # As in Keras: 1 draws one dropout mask for each gate, 2 one for all; a dropped state needs one for each.
+        # As in Keras: 1 draws one dropout mask for each gate, 0 and 2 one for all; a dropped state needs one for each.
         self.implementation = 1 if recurrent_dropout else implementation
         if self.implementation == 1 and self.gates > 1:
             self.dropout_mask_count = self.gates
@@ -187,4 +188,7 @@ class RecurrentCell(HoistingCell):
         return [ops.zeros((batch_size, size), dtype=self.compute_dtype) for size in sizes]
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "units": self.units, **self._cell_config()}
+        config = {**super().get_config(), "units": self.units, **self._cell_config()}
+        if self.implementation == 1 and self.recurrent_dropout == 0:  # Keras leaves it out, but a copy needs it
+            config["implementation"] = 1
+        return config

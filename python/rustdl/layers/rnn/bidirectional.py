@@ -86,9 +86,9 @@ class Bidirectional(Layer):
         self._check_halves()
         self.merge_mode = merge_mode
         self._initial_weights = None if weights is None else list(weights)
-        self.stateful = layer.stateful
-        self.return_sequences = layer.return_sequences
-        self.return_state = layer.return_state
+        self.stateful = self.forward_layer.stateful
+        self.return_sequences = self.forward_layer.return_sequences
+        self.return_state = self.forward_layer.return_state
         self.supports_masking = True
         self.input_spec = layer.input_spec
 

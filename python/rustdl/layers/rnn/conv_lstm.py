@@ -6,7 +6,6 @@ from typing import Any
 
 from rustdl import activations, backend, ops, tree
 from rustdl.layers._weights import add_weight
-from rustdl.layers.convolutional._arguments import check_strides_or_dilation
 from rustdl.layers.input_spec import InputSpec
 from rustdl.layers.rnn._cell_layer import CellLayer, of_cell
 from rustdl.layers.rnn._recurrent_cell import HoistingCell, forget_gate_of_one, masked_product
@@ -87,7 +86,11 @@ class ConvLSTMCell(HoistingCell):
         self.padding = standardize_padding(padding)
         self.data_format = backend.standardize_data_format(data_format)
         self.dilation_rate = standardize_tuple(dilation_rate, rank, "dilation_rate")
-        check_strides_or_dilation(self)
+        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
+            raise ValueError(
+                "Specifying `strides > 1` is not compatible with `dilation_rate > 1`. Received: "
+                f"strides={self.strides} and dilation_rate={self.dilation_rate}"
+            )
         self._set_cell_arguments(
             activation,
             use_bias,

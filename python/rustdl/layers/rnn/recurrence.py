@@ -81,7 +81,8 @@ def rnn(
         output, after = step_function(x, [*states, *constants] if constants else states)
         return output, _like(states, after)
 
-    position, previous = None, []
+    position: int | None = None
+    previous: list[Any] = []
     if keep or not return_all_outputs:
         position, previous = _output_among_states(step, inputs, initial_states)
 

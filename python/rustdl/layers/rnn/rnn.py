@@ -263,10 +263,21 @@ class RNN(Layer):
             mask: `(batch, time)` or `None`.
             training: Whether the cell is to run in training mode.
         """
+        from rustdl.layers.rnn._fused import fused_reason, run_fused
+
+        use_fused = getattr(self, "use_cudnn", "auto")
+        reason = fused_reason(self, training) if use_fused else "use_cudnn=False"
+        if reason is None:
+            return run_fused(self, sequences, initial_state, _as_mask(mask), training)
+        if use_fused is True:
+            raise ValueError(
+                f"Layer {self.name}: use_cudnn=True was specified, but this layer cannot run as one fused operation: "
+                f"{reason}. Pass use_cudnn='auto' to fall back to the loop over a cell."
+            )
         step, time_major = self._step_function(training), False
         if self._hoists():
             sequences, time_major = self.cell.project(swap_time_and_batch(sequences), training), True
-            mask = mask if mask is None else swap_time_and_batch(mask)
+            mask = mask if mask is None else swap_time_and_batch(_as_mask(mask))
         found = rnn(
             step,
             sequences,
@@ -319,6 +330,14 @@ class RNN(Layer):
 
 def _first(mask: Any) -> Any:
     return mask if mask is None else tree.flatten(mask)[0]
+
+
+def _as_mask(mask: Any) -> Any:
+    """Booleans `(batch, time)`: further axes are joined by "any"."""
+    if mask is None:
+        return None
+    mask = ops.cast(mask, "bool")
+    return ops.any(mask, axis=tuple(range(2, len(mask.shape)))) if len(mask.shape) > 2 else mask
 
 
 def _prepare_dropout_masks(cell: Any, inputs: Any, states: Any, training: bool) -> None:
