@@ -5,6 +5,8 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import numpy as np
+
 from rustdl import backend, tree
 from rustdl._rustdl import Tensor
 from rustdl.backend.keras_tensor import KerasTensor
@@ -323,12 +325,24 @@ def _input_spec(structure: Any) -> Any:
     return spec(structure, structure.name)
 
 
+def _adjusted_text(x: Any, reference: KerasTensor) -> Any:
+    """Text stays an array of the host: layers such as `StringLookup` take it as it is."""
+    x = np.asarray(x.numpy() if hasattr(x, "numpy") else x)
+    if x.ndim == len(reference.shape) + 1 and x.shape[-1] == 1:
+        return x[..., 0]
+    if x.ndim == len(reference.shape) - 1 and reference.shape[-1] == 1:
+        return x[..., None]
+    return x
+
+
 def _adjusted(x: Any, reference: KerasTensor, path: str = "") -> Any:
     """An input in the dtype of its placeholder, with a last axis of size 1 added or taken off."""
     if x is None:
         return None
     mask = get_keras_mask(x)
     original = x
+    if reference.dtype == "string" and not isinstance(x, (Tensor, KerasTensor)):
+        return _adjusted_text(x, reference)
     if not isinstance(x, (Tensor, KerasTensor)):
         x = backend.convert_to_tensor(x)
     if x.dtype != reference.dtype:

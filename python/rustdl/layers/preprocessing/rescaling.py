@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from rustdl import backend, ops
-from rustdl.layers.layer import Layer
+from rustdl.layers.preprocessing.data_layer import DataLayer
 from rustdl.saving import serialization_lib
 
 
-class Rescaling(Layer):
+class Rescaling(DataLayer):
     """`x * scale + offset`.
 
     Args:
@@ -36,12 +36,7 @@ class Rescaling(Layer):
         if backend.image_data_format() == "channels_first" and len(inputs.shape) == 4 and len(scale.shape) == 1:
             scale = ops.reshape(scale, (-1, 1, 1))
             offset = ops.reshape(offset, (-1, 1, 1)) if len(offset.shape) == 1 else offset
-        return ops.cast(inputs, dtype) * scale + offset
-
-    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        if not backend.is_tensor(inputs) and not isinstance(inputs, backend.KerasTensor):
-            inputs = backend.convert_to_tensor(inputs)
-        return super().__call__(inputs, *args, **kwargs)
+        return backend.convert_to_tensor(inputs, dtype=dtype) * scale + offset
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
