@@ -25,6 +25,7 @@ def _register(module: str, names: str) -> None:
 
 _register("_normalization", "batch_normalization layer_normalization rms_normalization")
 _register("rnn", "lstm gru simple_rnn")
+_register("attention", "dot_product_attention")
 _register("crossentropy", "binary_crossentropy categorical_crossentropy sparse_categorical_crossentropy")
 
 _register(

@@ -37,6 +37,9 @@ _INTERNAL: dict[str, str] = {
 # Functions of the namespaces above that do work on files, the network or this process.
 _FORBIDDEN = frozenset({"load_model", "save_model", "model_from_json", "clone_model", "Input", "Model", "Variable"})
 
+# Classes whose public name is not their own.
+_EXPORTED_AS: dict[str, str] = {"GroupedQueryAttention": "GroupQueryAttention"}
+
 _names: dict[Any, str | None] = {}
 
 
@@ -85,7 +88,7 @@ def name_from_symbol(obj: Any) -> str | None:
         return None
     if obj in _names:
         return _names[obj]
-    name = obj.__name__
+    name = _EXPORTED_AS.get(obj.__name__, obj.__name__)
     found = None
     for namespace in _NAMESPACES:
         module = _namespace(namespace)
