@@ -5,6 +5,7 @@ pub mod conv;
 pub mod copy;
 pub mod cumulative;
 pub mod decompose;
+pub mod fft;
 pub mod gather;
 pub mod gemm;
 pub mod matmul;

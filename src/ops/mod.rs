@@ -13,6 +13,7 @@ pub mod diagonal;
 pub mod discrete;
 pub mod einsum;
 pub mod elementary;
+pub mod fft;
 pub mod gather;
 #[cfg(test)]
 mod gradcheck;

@@ -39,6 +39,12 @@ _register(
     "array_split hsplit vsplit dsplit tensordot select vectorize view trapezoid vander "
     "unravel_index einsum",
 )
+_register("_fft", "fft fft2 ifft2 rfft irfft stft istft extract_sequences")
+_register("_windows", "bartlett blackman hamming hanning kaiser")
+_register("_complex", "polar view_as_complex view_as_real real imag eig")
+_register("_linalg", "norm cdist jvp")
+_register("_statistics", "corrcoef correlate argpartition psnr")
+_register("_blocks", "depth_to_space space_to_depth unfold fold rearrange")
 
 
 def __getattr__(name: str) -> Any:
