@@ -7,12 +7,12 @@ of the hash being one numpy operation on all of them; all arithmetic is modulo 2
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 _U64 = np.uint64
-_Words = np.ndarray[Any, Any]
+_Words: TypeAlias = Any  # arrays of uint64, one word for each string
 _K0 = _U64(0xC3A5C85C97CB3127)
 _K1 = _U64(0xB492B66FBE98F273)
 _K2 = _U64(0x9AE16A3B2F90404F)

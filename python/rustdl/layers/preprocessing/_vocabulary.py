@@ -1,0 +1,83 @@
+"""Vocabularies: their files, and their terms in order of frequency."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from typing import Any
+
+_TEXT_FILE = "vocabulary.txt"
+_JSON_FILE = "vocabulary.json"
+
+
+def read_terms(path: str) -> list[str]:
+    """The lines of a text file, each a term.
+
+    Args:
+        path: the file, in UTF-8.
+
+    Raises:
+        ValueError: there is no such file.
+    """
+    if not os.path.isfile(path):
+        raise ValueError(f"Vocabulary file {path} does not exist.")
+    with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+        lines = file.read().replace("\r\n", "\n").split("\n")
+    return lines[:-1] if lines[-1] == "" else lines
+
+
+def save_terms(folder: str, terms: list[Any]) -> None:
+    """Writes a vocabulary into the assets of a model: Keras' `vocabulary.txt`, a line for each term.
+
+    Terms that hold line breaks cannot stand in such a file; then a `vocabulary.json` beside it has the truth.
+
+    Args:
+        folder: the layer's own folder.
+        terms: strings or integers.
+    """
+    texts = [str(term) for term in terms]
+    with open(os.path.join(folder, _TEXT_FILE), "w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+        file.write("\n".join(texts))
+    if any(len(text.splitlines()) > 1 or text.endswith(("\n", "\r")) for text in texts) or texts[-1:] == [""]:
+        with open(os.path.join(folder, _JSON_FILE), "w", encoding="ascii") as file:
+            json.dump(texts, file)
+
+
+def load_terms(folder: str) -> list[str]:
+    """The terms that `save_terms`, or Keras, wrote.
+
+    Args:
+        folder: the layer's own folder.
+
+    Raises:
+        ValueError: the file is missing or damaged.
+    """
+    path = os.path.join(folder, _JSON_FILE)
+    if os.path.isfile(path):
+        with open(path, encoding="ascii") as file:
+            terms = json.load(file)
+        if not isinstance(terms, list) or not all(isinstance(term, str) for term in terms):
+            raise ValueError(f"{_JSON_FILE} is damaged: expected a list of strings")
+        return terms
+    terms = read_terms(os.path.join(folder, _TEXT_FILE))
+    while terms and terms[-1] == "":
+        terms.pop()
+    return terms
+
+
+def by_frequency(counts: Counter[Any], without: list[Any], limit: int | None) -> list[Any]:
+    """Terms, the most frequent first, and of equally frequent ones the last in sorting order.
+
+    Args:
+        counts: how often each occurred.
+        without: terms to leave out.
+        limit: most terms to keep.
+    """
+    ordered = sorted(((count, term) for term, count in counts.items() if term not in without), reverse=True)
+    return [term for _, term in ordered][:limit]
+
+
+def repeated_terms(terms: list[Any]) -> list[Any]:
+    """The terms that occur more than once."""
+    return [term for term, count in Counter(terms).items() if count > 1]
