@@ -32,6 +32,49 @@ pub fn backward(
     with_recording(create_graph, || walk(ys, seeds, xs))
 }
 
+/// Adds the gradients of `ys` to the slots of the leaves that keep one; gives the number of leaves reached.
+///
+/// # Errors
+/// Those of the gradient rules.
+pub fn accumulate_in_slots(
+    ys: &[Tensor],
+    seeds: Option<&[Tensor]>,
+    create_graph: bool,
+) -> Result<usize> {
+    let mut leaves: Vec<Tensor> = Vec::new();
+    let mut seen: HashSet<u64> = HashSet::new();
+    let mut stack: Vec<Arc<Node>> = ys
+        .iter()
+        .filter_map(|y| y.node().map(|n| n.0.clone()))
+        .collect();
+    while let Some(node) = stack.pop() {
+        if !seen.insert(node.id) {
+            continue;
+        }
+        if node.op.slot().is_some() {
+            leaves.push(Node::output(&node, 0));
+        }
+        let inputs = node.inputs.iter();
+        stack.extend(inputs.filter_map(|t| t.node().map(|n| n.0.clone())));
+    }
+    leaves.sort_unstable_by_key(Tensor::key);
+    let grads = backward(ys, seeds, &leaves, create_graph)?;
+    for (leaf, g) in leaves.iter().zip(grads) {
+        let (Some(g), Some((node, _))) = (g, leaf.node()) else {
+            continue;
+        };
+        let slot = node.op.slot().expect("leaves were chosen by their slot");
+        let g = if create_graph { g } else { g.detach() };
+        let old = slot.lock().unwrap_or_else(|e| e.into_inner()).take();
+        let sum = match old {
+            Some(old) => map::add(&old, &g)?,
+            None => g,
+        };
+        *slot.lock().unwrap_or_else(|e| e.into_inner()) = Some(sum);
+    }
+    Ok(leaves.len())
+}
+
 fn check(ys: &[Tensor], seeds: Option<&[Tensor]>, xs: &[Tensor]) -> Result<()> {
     for x in xs {
         if x.node().is_none() {

@@ -35,6 +35,11 @@ pub fn with_recording<R>(on: bool, f: impl FnOnce() -> R) -> R {
     f()
 }
 
+/// Switches the tape of this thread on or off until told otherwise; gives what it was.
+pub fn set_recording(on: bool) -> bool {
+    RECORDING.replace(on)
+}
+
 /// Is the tape of this thread on?
 pub fn is_recording() -> bool {
     RECORDING.get()
@@ -86,6 +91,10 @@ fn run_now(op: &dyn Op, inputs: &[&Tensor], outs: &Avals) -> Result<SmallVec<[Ar
         Kind::Map(program) => run_map(op.name(), program, inputs, outs),
         Kind::Reduce(reduce, axes) => run_reduce(op.name(), reduce, axes, inputs[0], outs),
         Kind::Opaque => run_kernel(op, inputs, outs),
+        Kind::Forward => Ok(inputs[..outs.len()]
+            .iter()
+            .map(|t| t.array().expect("concrete").clone())
+            .collect()),
         Kind::Leaf => Err(Error::internal(op.name(), "a leaf cannot be applied")),
     }));
     guarded.unwrap_or_else(|payload| Err(panic_error(op.name(), payload)))

@@ -22,7 +22,9 @@ pub mod expr;
 pub mod kernels;
 
 pub mod autodiff;
+pub mod batching;
 pub mod bind;
+pub mod checkpoint;
 pub mod op;
 pub mod ops;
 pub mod tensor;

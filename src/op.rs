@@ -25,6 +25,8 @@ pub enum Kind<'a> {
     Reduce(ReduceOp, &'a [usize]),
     /// Another look at the input's memory ([`Op::view`]).
     View,
+    /// Output `i` is input `i` as it is: only the gradient is of its own.
+    Forward,
     /// An input of the graph, or a tensor with respect to which gradients are taken.
     Leaf,
 }
@@ -55,7 +57,7 @@ pub trait Op: Debug + Send + Sync + 'static {
     }
 
     /// Computes the outputs. Never fails: [`Op::infer`] has checked everything.
-    /// Not called for [`Kind::Map`], [`Kind::Reduce`] and [`Kind::View`].
+    /// Not called for [`Kind::Map`], [`Kind::Reduce`], [`Kind::View`] and [`Kind::Forward`].
     fn run(&self, cx: &mut Run) {
         let _ = cx;
         unreachable!("{} is run by the engine", self.name())
@@ -77,6 +79,24 @@ pub trait Op: Debug + Send + Sync + 'static {
     fn takes_strided(&self, i: usize) -> bool {
         let _ = i;
         false
+    }
+
+    /// The op on inputs some of which have one more axis in front, of this size, over which it is to be repeated
+    /// (`vmap`); every output has that axis. `None`: there is no rule, and the kernel runs once for each example.
+    /// Not asked of [`Kind::Map`], [`Kind::Reduce`] and [`Kind::View`], which need no rule.
+    fn batch(
+        &self,
+        x: &[Tensor],
+        batched: &[bool],
+        size: usize,
+    ) -> Result<Option<crate::bind::Outputs>> {
+        let _ = (x, batched, size);
+        Ok(None)
+    }
+
+    /// Where the gradient of a leaf is added up, for leaves that keep one.
+    fn slot(&self) -> Option<&crate::tensor::Slot> {
+        None
     }
 
     /// Is the result a function of the inputs alone (so that equal calls may be merged)?

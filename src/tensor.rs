@@ -217,19 +217,28 @@ impl Tensor {
             aval: aval.clone(),
             array: None,
         };
-        let node = Node::new(Arc::new(Leaf), SmallVec::new(), SmallVec::from_iter([out]));
+        let node = Node::new(
+            Arc::new(Leaf(None)),
+            SmallVec::new(),
+            SmallVec::from_iter([out]),
+        );
         Ok(Tensor::from_parts(aval, false, None, Some((node, 0))))
     }
 
     /// The same value as the start of a tape: ops on it are recorded, and gradients with respect
     /// to it can be taken. What `self` itself was computed from stays reachable.
     pub fn leaf(&self) -> Tensor {
+        self.leaf_with(None)
+    }
+
+    /// A leaf whose gradient is added up in a slot.
+    pub fn leaf_with(&self, slot: Option<Slot>) -> Tensor {
         let out = Output {
             aval: self.0.aval.clone(),
             array: self.0.array.clone(),
         };
         let node = Node::new(
-            Arc::new(Leaf),
+            Arc::new(Leaf(slot)),
             SmallVec::from_iter([self.clone()]),
             SmallVec::from_iter([out]),
         );
@@ -388,8 +397,13 @@ impl Tensor {
 }
 
 /// The start of a tape or of a traced graph.
+///
+/// It may have a slot in which gradients add up.
 #[derive(Debug)]
-struct Leaf;
+struct Leaf(Option<Slot>);
+
+/// A place for the gradient of a leaf, shared by all that stand for the same parameter.
+pub type Slot = Arc<std::sync::Mutex<Option<Tensor>>>;
 
 impl Op for Leaf {
     fn name(&self) -> &'static str {
@@ -400,6 +414,9 @@ impl Op for Leaf {
     }
     fn vjp(&self, cx: &crate::op::Vjp) -> Result<crate::op::Grads> {
         Ok(cx.grads.iter().take(cx.inputs()).cloned().collect())
+    }
+    fn slot(&self) -> Option<&Slot> {
+        self.0.as_ref()
     }
     fn kind(&self) -> Kind<'_> {
         Kind::Leaf

@@ -214,6 +214,17 @@ impl<'a> View<'a> {
             life: PhantomData,
         }
     }
+    /// The part at index `i` of the first axis.
+    pub fn row(&self, i: usize) -> View<'a> {
+        assert!(i < self.shape[0], "row {i} of {}", self.shape[0]);
+        let offset = i as isize * self.strides[0] * self.dtype.size() as isize;
+        View {
+            ptr: self.ptr.wrapping_offset(offset),
+            shape: &self.shape[1..],
+            strides: &self.strides[1..],
+            ..*self
+        }
+    }
     /// The elements, in order. The view must be contiguous and of type `T`.
     pub fn slice<T: Element>(&self) -> &'a [T] {
         assert_eq!(self.dtype, T::DTYPE, "view read as another type");
@@ -271,6 +282,17 @@ impl<'a> ViewMut<'a> {
     /// Number of elements.
     pub fn size(&self) -> usize {
         self.shape.iter().product()
+    }
+    /// The part at index `i` of the first axis.
+    pub fn row(&mut self, i: usize) -> ViewMut<'_> {
+        assert!(i < self.shape[0], "row {i} of {}", self.shape[0]);
+        let bytes = self.shape[1..].iter().product::<usize>() * self.dtype.size();
+        ViewMut {
+            ptr: self.ptr.wrapping_add(i * bytes),
+            dtype: self.dtype,
+            shape: &self.shape[1..],
+            life: PhantomData,
+        }
     }
     /// The elements, to be written in order. They may hold anything before.
     pub fn slice_mut<T: Element>(&mut self) -> &mut [T] {

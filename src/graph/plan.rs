@@ -214,6 +214,11 @@ impl Planner<'_> {
                     strides: layout.strides,
                 });
             }
+            Kind::Forward => {
+                for (&x, &out) in node.ins.iter().zip(&node.outs) {
+                    self.places[out] = Some(self.place(x));
+                }
+            }
             Kind::Reduce(op, axes) => {
                 let (x, out) = (node.ins[0], node.outs[0]);
                 let aval = self.aval(x).clone();

@@ -50,8 +50,10 @@ pub fn simplify(graph: Graph) -> Graph {
 
 /// For a node all of whose outputs are its inputs as they are (x * 1, a cast to the same type): which.
 fn forwarded(graph: &Graph, node: &Node) -> Option<Vec<ValueId>> {
-    let Kind::Map(program) = node.op.kind() else {
-        return None;
+    let program = match node.op.kind() {
+        Kind::Map(program) => program,
+        Kind::Forward => return Some(node.ins[..node.outs.len()].to_vec()),
+        _ => return None,
     };
     let outs = program.outs().iter().zip(&node.outs);
     outs.map(|(o, &v)| match program.nodes()[o.node as usize] {

@@ -37,6 +37,22 @@ impl Op for ArgExtremum {
         }
         Ok(one(shape, DType::I32))
     }
+    fn batch(
+        &self,
+        x: &[Tensor],
+        batched: &[bool],
+        size: usize,
+    ) -> Result<Option<crate::bind::Outputs>> {
+        crate::batching::by_leading_axis(
+            ArgExtremum {
+                axis: self.axis + 1,
+                ..*self
+            },
+            x,
+            batched,
+            size,
+        )
+    }
     fn run(&self, cx: &mut Run) {
         let x = &cx.ins[0];
         let n = x.shape()[self.axis];

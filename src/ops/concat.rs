@@ -62,6 +62,21 @@ impl Op for Concatenate {
             })
             .collect()
     }
+    fn batch(
+        &self,
+        x: &[Tensor],
+        batched: &[bool],
+        size: usize,
+    ) -> Result<Option<crate::bind::Outputs>> {
+        crate::batching::by_leading_axis(
+            Concatenate {
+                axis: self.axis + 1,
+            },
+            x,
+            batched,
+            size,
+        )
+    }
     fn run(&self, cx: &mut Run) {
         let strides = contiguous_strides(cx.outs[0].shape());
         let mut start = 0;

@@ -113,6 +113,25 @@ impl Op for Conv {
         Ok(smallvec![grad(0, first)?, grad(1, second)?])
     }
 
+    fn batch(
+        &self,
+        x: &[Tensor],
+        batched: &[bool],
+        size: usize,
+    ) -> Result<Option<crate::bind::Outputs>> {
+        // Examples become more images, as long as all share the kernel.
+        let images = match self.dir {
+            Dir::KernelGrad => return Ok(None),
+            Dir::Forward | Dir::InputGrad => !batched[1],
+        };
+        if !images {
+            return Ok(None);
+        }
+        let mut more = self.clone();
+        more.shape.n *= size;
+        let y = bind1(more, &[&crate::batching::fold(&x[0])?, &x[1]])?;
+        Ok(Some(smallvec![crate::batching::unfold(&y, size)?]))
+    }
     fn run(&self, cx: &mut Run) {
         match cx.outs[0].dtype() {
             DType::F32 => self.run_as::<f32>(cx),

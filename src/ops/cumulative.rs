@@ -67,6 +67,22 @@ impl Op for Running {
         };
         Ok(smallvec![Some(grad)])
     }
+    fn batch(
+        &self,
+        x: &[Tensor],
+        batched: &[bool],
+        size: usize,
+    ) -> Result<Option<crate::bind::Outputs>> {
+        crate::batching::by_leading_axis(
+            Running {
+                axis: self.axis + 1,
+                ..*self
+            },
+            x,
+            batched,
+            size,
+        )
+    }
     fn run(&self, cx: &mut Run) {
         let x = &cx.ins[0];
         let (n, inner) = (x.shape()[self.axis], inner(x.shape(), self.axis));
@@ -131,6 +147,22 @@ impl Op for LinearScan {
         }
         Ok(grads)
     }
+    fn batch(
+        &self,
+        x: &[Tensor],
+        batched: &[bool],
+        size: usize,
+    ) -> Result<Option<crate::bind::Outputs>> {
+        crate::batching::by_leading_axis(
+            LinearScan {
+                axis: self.axis + 1,
+                ..*self
+            },
+            x,
+            batched,
+            size,
+        )
+    }
     fn run(&self, cx: &mut Run) {
         let shape = cx.outs[0].shape();
         let (n, inner) = (shape[self.axis], inner(shape, self.axis));
@@ -174,6 +206,22 @@ impl Op for RunningArg {
     fn infer(&self, x: &[Aval]) -> Result<Avals> {
         crate::aval::checked_bytes(self.name(), &x[0].shape, DType::I64)?;
         Ok(one(x[0].shape.clone(), DType::I64))
+    }
+    fn batch(
+        &self,
+        x: &[Tensor],
+        batched: &[bool],
+        size: usize,
+    ) -> Result<Option<crate::bind::Outputs>> {
+        crate::batching::by_leading_axis(
+            RunningArg {
+                axis: self.axis + 1,
+                ..*self
+            },
+            x,
+            batched,
+            size,
+        )
     }
     fn run(&self, cx: &mut Run) {
         let x = &cx.ins[0];
@@ -430,6 +478,22 @@ impl Op for RunningLogSumExp {
             &exp_of_difference(x, &y)?,
             &r
         )?)])
+    }
+    fn batch(
+        &self,
+        x: &[Tensor],
+        batched: &[bool],
+        size: usize,
+    ) -> Result<Option<crate::bind::Outputs>> {
+        crate::batching::by_leading_axis(
+            RunningLogSumExp {
+                axis: self.axis + 1,
+                ..*self
+            },
+            x,
+            batched,
+            size,
+        )
     }
     fn run(&self, cx: &mut Run) {
         let x = &cx.ins[0];

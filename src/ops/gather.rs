@@ -58,6 +58,38 @@ impl Op for Gather {
         let g = bind1(Scatter(self.0, Combine::Add), &[cx.x(1), &cx.g(0)?])?;
         Ok(smallvec![Some(g), None])
     }
+    fn batch(
+        &self,
+        x: &[Tensor],
+        batched: &[bool],
+        size: usize,
+    ) -> Result<Option<crate::bind::Outputs>> {
+        let places = Places {
+            axis: self.0.axis + 1,
+            ..self.0
+        };
+        let op = || Gather(places, self.1);
+        if self.0.along {
+            return crate::batching::by_leading_axis(op(), x, batched, size);
+        }
+        if batched[0] && !batched[1] {
+            return Ok(Some(smallvec![bind1(op(), &[&x[0], &x[1]])?]));
+        }
+        if batched[0] {
+            return Ok(None);
+        }
+        // One array for all: the indices of all examples in one list.
+        let all = view::reshape_to(&x[1], &[x[1].size()])?;
+        let y = bind1(Gather(self.0, self.1), &[&x[0], &all])?;
+        let axis = self.0.axis;
+        let mut shape: Shape = y.shape()[..axis].into();
+        shape.extend([size, x[1].size() / size.max(1)]);
+        shape.extend_from_slice(&y.shape()[axis + 1..]);
+        let y = view::reshape_to(&y, &shape)?;
+        let mut order: Shape = (0..y.rank()).filter(|&i| i != axis).collect();
+        order.insert(0, axis);
+        Ok(Some(smallvec![view::permute(&y, &order)?]))
+    }
     fn run(&self, cx: &mut Run) {
         let m = cx.outs[0].shape()[self.0.axis];
         let g = self.0.geometry(cx.outs[0].shape(), m);
@@ -148,6 +180,27 @@ impl Op for Scatter {
         };
         Ok(smallvec![None, Some(back)])
     }
+    fn batch(
+        &self,
+        x: &[Tensor],
+        batched: &[bool],
+        size: usize,
+    ) -> Result<Option<crate::bind::Outputs>> {
+        let places = Places {
+            axis: self.0.axis + 1,
+            ..self.0
+        };
+        if self.0.along {
+            return crate::batching::by_leading_axis(Scatter(places, self.1), x, batched, size);
+        }
+        if batched[0] {
+            return Ok(None);
+        }
+        Ok(Some(smallvec![bind1(
+            Scatter(places, self.1),
+            &[&x[0], &x[1]]
+        )?]))
+    }
     fn run(&self, cx: &mut Run) {
         let m = cx.ins[1].shape()[self.0.axis];
         let g = self.0.geometry(cx.ins[1].shape(), m);
@@ -221,6 +274,28 @@ impl Op for ScatterSet {
             grads[2] = Some(logic::where_(&won, &back, &zero)?);
         }
         Ok(grads)
+    }
+    fn batch(
+        &self,
+        x: &[Tensor],
+        batched: &[bool],
+        size: usize,
+    ) -> Result<Option<crate::bind::Outputs>> {
+        let places = Places {
+            axis: self.0.axis + 1,
+            ..self.0
+        };
+        if !self.0.along && batched[1] {
+            return Ok(None);
+        }
+        if self.0.along {
+            return crate::batching::by_leading_axis(ScatterSet(places), x, batched, size);
+        }
+        let lead = |i: usize| crate::batching::lead(&x[i], batched[i], size);
+        Ok(Some(smallvec![bind1(
+            ScatterSet(places),
+            &[&lead(0)?, &x[1], &lead(2)?]
+        )?]))
     }
     fn run(&self, cx: &mut Run) {
         let m = cx.ins[2].shape()[self.0.axis];

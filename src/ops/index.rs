@@ -290,6 +290,14 @@ impl Op for Copy {
     fn vjp(&self, cx: &crate::op::Vjp) -> Result<crate::op::Grads> {
         Ok(smallvec::smallvec![Some(cx.g(0)?)])
     }
+    fn batch(
+        &self,
+        x: &[Tensor],
+        batched: &[bool],
+        size: usize,
+    ) -> Result<Option<crate::bind::Outputs>> {
+        crate::batching::by_leading_axis(Copy, x, batched, size)
+    }
     fn run(&self, cx: &mut Run) {
         copy::copy(&cx.ins[0], &mut cx.outs[0]);
     }

@@ -61,6 +61,42 @@ impl Op for MatMul {
         Ok(grads)
     }
 
+    fn batch(
+        &self,
+        x: &[Tensor],
+        batched: &[bool],
+        size: usize,
+    ) -> Result<Option<crate::bind::Outputs>> {
+        // One matrix on the right for all: a taller matrix on the left.
+        if !batched[1] && x[1].rank() == 2 && x[0].rank() > 3 {
+            let rows = view::reshape_to(
+                &x[0],
+                &[x[0].size() / x[1].shape()[0].max(1), x[1].shape()[0]],
+            )?;
+            let y = bind1(MatMul, &[&rows, &x[1]])?;
+            let mut shape: Shape = x[0].shape().into();
+            shape[x[0].rank() - 1] = x[1].shape()[1];
+            return Ok(Some(smallvec![view::reshape_to(&y, &shape)?]));
+        }
+        if !batched[1] && x[1].rank() == 2 && x[0].rank() == 3 {
+            let y = bind1(MatMul, &[&crate::batching::fold(&x[0])?, &x[1]])?;
+            return Ok(Some(smallvec![crate::batching::unfold(&y, size)?]));
+        }
+        // The batch axis goes in front of all axes that broadcast.
+        let own = |i: usize| x[i].rank() - usize::from(batched[i]);
+        let rank = own(0).max(own(1));
+        let aligned = |i: usize| -> Result<Tensor> {
+            if !batched[i] {
+                return Ok(x[i].clone());
+            }
+            let mut shape: Shape = smallvec![size];
+            shape.extend(std::iter::repeat_n(1, rank - own(i)));
+            shape.extend_from_slice(&x[i].shape()[1..]);
+            view::reshape_to(&x[i], &shape)
+        };
+        let y = bind1(MatMul, &[&aligned(0)?, &aligned(1)?])?;
+        Ok(Some(smallvec![y]))
+    }
     fn run(&self, cx: &mut Run) {
         kernels::matmul::matmul(&cx.ins[0], &cx.ins[1], &mut cx.outs[0]);
     }

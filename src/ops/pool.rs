@@ -128,6 +128,27 @@ impl Op for Pool {
         })
     }
 
+    fn batch(
+        &self,
+        x: &[Tensor],
+        batched: &[bool],
+        size: usize,
+    ) -> Result<Option<crate::bind::Outputs>> {
+        // Examples become more images; indices count within their image.
+        let mut more = self.clone();
+        more.shape.n *= size;
+        let folded: Vec<Tensor> = x
+            .iter()
+            .zip(batched)
+            .map(|(t, &b)| crate::batching::fold(&crate::batching::lead(t, b, size)?))
+            .collect::<Result<_>>()?;
+        let refs: Vec<&Tensor> = folded.iter().collect();
+        bind(more, &refs)?
+            .iter()
+            .map(|y| crate::batching::unfold(y, size))
+            .collect::<Result<_>>()
+            .map(Some)
+    }
     fn run(&self, cx: &mut Run) {
         match cx.outs[0].dtype() {
             DType::F32 => self.run_as::<f32>(cx),

@@ -77,6 +77,14 @@ impl Op for Solve {
         let a = math::negative(&linalg::matmul(&b, &t(&cx.y(0))?)?)?;
         Ok(smallvec![Some(a), Some(b)])
     }
+    fn batch(
+        &self,
+        x: &[Tensor],
+        batched: &[bool],
+        size: usize,
+    ) -> Result<Option<crate::bind::Outputs>> {
+        crate::batching::by_leading_axis(Solve, x, batched, size)
+    }
     fn run(&self, cx: &mut Run) {
         let shape = cx.ins[1].shape();
         let (n, m) = (shape[shape.len() - 2], shape[shape.len() - 1]);
@@ -272,6 +280,14 @@ impl Op for Triangular {
         };
         Ok(smallvec![Some(a), Some(b)])
     }
+    fn batch(
+        &self,
+        x: &[Tensor],
+        batched: &[bool],
+        size: usize,
+    ) -> Result<Option<crate::bind::Outputs>> {
+        crate::batching::by_leading_axis(Triangular { lower: self.lower }, x, batched, size)
+    }
     fn run(&self, cx: &mut Run) {
         let shape = cx.ins[1].shape();
         let (n, m) = (shape[shape.len() - 2], shape[shape.len() - 1]);
@@ -326,6 +342,14 @@ impl Op for SlogDet {
         let a = cx.x(0);
         let g = view::expand_dims(&cx.g(1)?, Ints(vec![-1, -2]))?;
         Ok(smallvec![Some(math::multiply(&g, &t(&inv(a)?)?)?)])
+    }
+    fn batch(
+        &self,
+        x: &[Tensor],
+        batched: &[bool],
+        size: usize,
+    ) -> Result<Option<crate::bind::Outputs>> {
+        crate::batching::by_leading_axis(SlogDet, x, batched, size)
     }
     fn run(&self, cx: &mut Run) {
         let shape = cx.ins[0].shape();
@@ -414,6 +438,14 @@ impl Op for Lu {
         };
         Ok(smallvec![x[0].clone(), pivots])
     }
+    fn batch(
+        &self,
+        x: &[Tensor],
+        batched: &[bool],
+        size: usize,
+    ) -> Result<Option<crate::bind::Outputs>> {
+        crate::batching::by_leading_axis(Lu, x, batched, size)
+    }
     fn run(&self, cx: &mut Run) {
         let shape = cx.ins[0].shape();
         let n = shape[shape.len() - 1];
@@ -472,6 +504,14 @@ impl Op for Cholesky {
         let s = t(&bind1(Triangular { lower: false }, &[&up, &t(&left)?])?)?;
         let sym = math::multiply(&math::add(&s, &t(&s)?)?, &Tensor::weak(0.5, s.dtype())?)?;
         Ok(smallvec![Some(sym)])
+    }
+    fn batch(
+        &self,
+        x: &[Tensor],
+        batched: &[bool],
+        size: usize,
+    ) -> Result<Option<crate::bind::Outputs>> {
+        crate::batching::by_leading_axis(Cholesky, x, batched, size)
     }
     fn run(&self, cx: &mut Run) {
         let shape = cx.ins[0].shape();

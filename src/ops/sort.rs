@@ -37,6 +37,14 @@ impl Op for Order {
         crate::aval::checked_bytes("argsort", &shape, DType::I32)?;
         Ok(one(shape, DType::I32))
     }
+    fn batch(
+        &self,
+        x: &[Tensor],
+        batched: &[bool],
+        size: usize,
+    ) -> Result<Option<crate::bind::Outputs>> {
+        crate::batching::by_leading_axis(Order { ..*self }, x, batched, size)
+    }
     fn run(&self, cx: &mut Run) {
         let x = &cx.ins[0];
         let n = x.shape()[x.shape().len() - 1];

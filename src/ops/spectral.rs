@@ -86,6 +86,21 @@ impl Op for Qr {
             false
         )?)?)])
     }
+    fn batch(
+        &self,
+        x: &[Tensor],
+        batched: &[bool],
+        size: usize,
+    ) -> Result<Option<crate::bind::Outputs>> {
+        crate::batching::by_leading_axis(
+            Qr {
+                complete: self.complete,
+            },
+            x,
+            batched,
+            size,
+        )
+    }
     fn run(&self, cx: &mut Run) {
         let (m, n) = extent(cx.ins[0].shape());
         let k = if self.complete { m } else { m.min(n) };
@@ -176,6 +191,14 @@ impl Op for Eigh {
         let inner = math::add(&inner, &diagonal::diag_embed(&cx.g(0)?, 0)?)?;
         let a = linalg::matmul(&linalg::matmul(&v, &inner)?, &t(&v)?)?;
         Ok(smallvec![Some(symmetric(&a)?)])
+    }
+    fn batch(
+        &self,
+        x: &[Tensor],
+        batched: &[bool],
+        size: usize,
+    ) -> Result<Option<crate::bind::Outputs>> {
+        crate::batching::by_leading_axis(Eigh, x, batched, size)
     }
     fn run(&self, cx: &mut Run) {
         let (_, n) = extent(cx.ins[0].shape());
@@ -274,6 +297,14 @@ impl Op for Svd {
             left = math::add(&left, &o)?;
         }
         Ok(smallvec![Some(linalg::matmul(&left, &vt)?)])
+    }
+    fn batch(
+        &self,
+        x: &[Tensor],
+        batched: &[bool],
+        size: usize,
+    ) -> Result<Option<crate::bind::Outputs>> {
+        crate::batching::by_leading_axis(Svd { full: self.full }, x, batched, size)
     }
     fn run(&self, cx: &mut Run) {
         let (m, n) = extent(cx.ins[0].shape());

@@ -168,6 +168,18 @@ impl Op for Unslice {
             &[&cx.g(0)?]
         )?)])
     }
+    fn batch(
+        &self,
+        x: &[Tensor],
+        batched: &[bool],
+        size: usize,
+    ) -> Result<Option<crate::bind::Outputs>> {
+        let mut shape: Shape = smallvec![size];
+        shape.extend_from_slice(&self.shape);
+        let mut axes = self.axes.clone();
+        axes.insert(0, (0, 1, size));
+        crate::batching::by_leading_axis(Unslice { shape, axes }, x, batched, size)
+    }
     fn run(&self, cx: &mut Run) {
         let strides = contiguous_strides(&self.shape);
         let offset: isize = self

@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// Turns anything array-like into a tensor. numpy arrays are shared, not copied.
 pub fn to_tensor(obj: &Bound<'_, PyAny>) -> PyResult<Tensor> {
     if let Ok(t) = obj.cast::<PyTensor>() {
-        return Ok(t.get().0.clone());
+        return Ok(t.get().live());
     }
     if obj.is_instance_of::<PyBool>() {
         return make(
@@ -216,7 +216,7 @@ impl<'py> IntoPyObject<'py> for Tensor {
     type Output = Bound<'py, PyTensor>;
     type Error = PyErr;
     fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
-        Bound::new(py, PyTensor(self))
+        Bound::new(py, PyTensor::from(self))
     }
 }
 

@@ -8,6 +8,7 @@ pub mod edge;
 mod files;
 mod graph;
 mod tensor;
+mod transform;
 
 use crate::{op, par};
 use pyo3::prelude::*;
@@ -33,6 +34,7 @@ fn _rustdl(m: &Bound<'_, PyModule>) -> PyResult<()> {
     tensor::register(m)?;
     custom::register(m)?;
     files::register(m)?;
+    transform::register(m)?;
     graph::register(m)
 }
 

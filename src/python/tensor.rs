@@ -6,12 +6,15 @@ use crate::args::Ints;
 use crate::autodiff;
 use crate::aval::DType;
 use crate::error::{Error, Result};
+use crate::op::Kind;
 use crate::ops::{index, linalg, logic, math, view};
 use crate::tensor::Tensor;
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::{PyStopIteration, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyEllipsis, PyInt, PySlice, PyTuple};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// An immutable tensor of any rank: numpy in, numpy out, operators with broadcasting.
 #[pyclass(
@@ -21,8 +24,30 @@ use pyo3::types::{PyBool, PyDict, PyEllipsis, PyInt, PySlice, PyTuple};
     weakref,
     skip_from_py_object
 )]
-#[derive(Debug, Clone)]
-pub struct PyTensor(pub Tensor);
+#[derive(Debug)]
+pub struct PyTensor(pub Tensor, Mark);
+
+/// The leaf that stands for a tensor while somebody watches it: set and taken away by tapes.
+#[derive(Debug, Default)]
+pub struct Mark(AtomicBool, Mutex<Option<Tensor>>);
+
+impl From<Tensor> for PyTensor {
+    fn from(t: Tensor) -> Self {
+        PyTensor(t, Mark::default())
+    }
+}
+
+impl PyTensor {
+    /// The tensor as operations see it: the leaf that stands for it, if it is watched.
+    pub fn live(&self) -> Tensor {
+        if self.1.0.load(Ordering::Acquire)
+            && let Some(leaf) = &*self.1.1.lock().unwrap_or_else(|e| e.into_inner())
+        {
+            return leaf.clone();
+        }
+        self.0.clone()
+    }
+}
 
 /// Operands that take part themselves: a `KerasTensor` or a subclass with its own reflected operator.
 fn defer(other: &Bound<'_, PyAny>) -> bool {
@@ -46,7 +71,7 @@ impl PyTensor {
         let Ok(other) = to_tensor(other) else {
             return Ok(py.NotImplemented());
         };
-        let mine = self.0.clone();
+        let mine = self.live();
         let out = edge::call(py, move || {
             if reflected {
                 f(&other, &mine)
@@ -54,11 +79,11 @@ impl PyTensor {
                 f(&mine, &other)
             }
         })?;
-        Ok(Bound::new(py, PyTensor(out))?.into_any().unbind())
+        Ok(Bound::new(py, PyTensor::from(out))?.into_any().unbind())
     }
 
     fn unary(&self, py: Python<'_>, f: fn(&Tensor) -> Result<Tensor>) -> PyResult<Tensor> {
-        let mine = self.0.clone();
+        let mine = self.live();
         edge::call(py, move || f(&mine))
     }
 
@@ -93,7 +118,7 @@ impl PyTensor {
     #[new]
     #[pyo3(signature = (value, dtype=None))]
     fn new(value: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Self> {
-        Ok(PyTensor(convert(value, dtype, true)?))
+        Ok(PyTensor::from(convert(value, dtype, true)?))
     }
 
     /// Sizes of the axes.
@@ -124,7 +149,67 @@ impl PyTensor {
     /// Does it stand on a tape?
     #[getter]
     fn is_recorded(&self) -> bool {
-        self.0.node().is_some()
+        self.live().node().is_some()
+    }
+    /// The gradient that `backward()` added up; `None` before, and for tensors that keep none.
+    #[getter]
+    fn grad(&self) -> Option<Tensor> {
+        let live = self.live();
+        let slot = live.node()?.0.op.slot()?;
+        slot.lock().unwrap_or_else(|e| e.into_inner()).clone()
+    }
+    /// Replaces what `grad` gives.
+    #[pyo3(signature = (value))]
+    fn _set_grad(&self, value: Option<Tensor>) {
+        let live = self.live();
+        if let Some(slot) = live.node().and_then(|n| n.0.op.slot()) {
+            *slot.lock().unwrap_or_else(|e| e.into_inner()) = value;
+        }
+    }
+    /// Is it marked (or computed from what is marked), so that operations on it are recorded?
+    #[getter]
+    fn requires_grad(&self) -> bool {
+        self.live().node().is_some()
+    }
+    /// Is it marked itself, so that `backward()` adds to its `grad`? Also true of what is not recorded.
+    #[getter]
+    fn is_leaf(&self) -> bool {
+        self.live()
+            .node()
+            .is_none_or(|n| matches!(n.0.op.kind(), Kind::Leaf))
+    }
+    /// Marks the tensor: `backward()` adds to its `grad` from now on (False: takes the mark away). Returns the tensor.
+    #[pyo3(signature = (requires_grad=true))]
+    fn requires_grad_<'py>(
+        slf: &Bound<'py, Self>,
+        requires_grad: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let leaves = slf.py().import("rustdl.transforms.leaves")?;
+        leaves.call_method1("requires_grad_", (slf, requires_grad))
+    }
+    /// Adds the gradient of this scalar (or of `gradient` weighted elements) to the `grad` of all that it was computed
+    /// from and that is marked.
+    #[pyo3(signature = (gradient=None, create_graph=false))]
+    fn backward<'py>(
+        slf: &Bound<'py, Self>,
+        gradient: Option<&Bound<'py, PyAny>>,
+        create_graph: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let leaves = slf.py().import("rustdl.transforms.leaves")?;
+        leaves.call_method1("backward", (slf, gradient, create_graph))
+    }
+    /// The same value off the tape.
+    fn detach(&self) -> Tensor {
+        self.0.detach()
+    }
+    /// Puts a leaf in the place of this tensor for the operations to come, or (None) takes it away; returns the one before.
+    #[pyo3(signature = (leaf))]
+    fn _watch(&self, leaf: Option<Tensor>) -> Option<Tensor> {
+        self.1.0.store(leaf.is_some(), Ordering::Release);
+        std::mem::replace(
+            &mut *self.1.1.lock().unwrap_or_else(|e| e.into_inner()),
+            leaf,
+        )
     }
     /// Is its dtype weak (made from a Python number)?
     #[getter]
@@ -134,7 +219,7 @@ impl PyTensor {
     /// The axes reversed.
     #[getter(T)]
     fn transposed(&self, py: Python<'_>) -> PyResult<Tensor> {
-        let mine = self.0.clone();
+        let mine = self.live();
         edge::call(py, move || view::transpose(&mine, None))
     }
     /// numpy's description of the memory; numpy shares it, read-only.
@@ -216,7 +301,7 @@ impl PyTensor {
     }
     /// Converted to another dtype.
     fn astype(&self, py: Python<'_>, dtype: DType) -> PyResult<Tensor> {
-        let mine = self.0.clone();
+        let mine = self.live();
         edge::call(py, move || math::cast(&mine, dtype))
     }
     /// The same elements under another shape.
@@ -227,7 +312,7 @@ impl PyTensor {
         } else {
             shape.extract()?
         };
-        let mine = self.0.clone();
+        let mine = self.live();
         edge::call(py, move || view::reshape(&mine, shape))
     }
 
@@ -313,7 +398,7 @@ impl PyTensor {
         self.unary(py, math::negative)
     }
     fn __pos__(&self) -> Tensor {
-        self.0.clone()
+        self.live()
     }
     fn __abs__(&self, py: Python<'_>) -> PyResult<Tensor> {
         self.unary(py, math::abs)
@@ -366,13 +451,13 @@ impl PyTensor {
             return Err(PyTypeError::new_err("iteration over a tensor of rank 0"));
         }
         Ok(Rows {
-            tensor: slf.get().0.clone(),
+            tensor: slf.get().live(),
             next: 0,
         })
     }
     fn __getitem__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Tensor> {
         let parts = parse_index(key)?;
-        let mine = self.0.clone();
+        let mine = self.live();
         edge::call(py, move || index::index(&mine, &parts))
     }
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
@@ -540,8 +625,9 @@ fn placeholder(py: Python<'_>, shape: Vec<usize>, dtype: DType) -> PyResult<Tens
 
 /// The same value as the start of a tape.
 #[pyfunction]
-fn leaf(x: Tensor) -> Tensor {
-    x.leaf()
+#[pyo3(signature = (x, slot=None))]
+fn leaf(x: Tensor, slot: Option<&super::transform::GradSlot>) -> Tensor {
+    x.leaf_with(slot.map(|s| s.0.clone()))
 }
 
 /// The same value off the tape.

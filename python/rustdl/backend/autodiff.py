@@ -6,8 +6,9 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rustdl import _rustdl, tree
+from rustdl import _rustdl
 from rustdl._rustdl import Tensor
+from rustdl.backend import structure
 from rustdl.backend.dtypes import is_float_dtype
 from rustdl.backend.global_state import state
 from rustdl.backend.stateless_scope import StatelessScope
@@ -141,14 +142,14 @@ def value_and_grad(
             for position in positions:
                 if not -len(args) <= position < len(args):
                     raise ValueError(f"grad: argnums={argnums}, but the function was called with {len(args)} arguments")
-                arguments[position] = tree.map_structure(watch, args[position])
+                arguments[position] = structure.map_leaves(watch, args[position])
             with GradientScope():
                 result = fn(*arguments, **kwargs)
             value = _check_scalar(result[0] if has_aux else result)
             nested = depth > 0 or _on_outer_tape(args, kwargs)
             found = _rustdl.backward([value], leaves, create_graph=nested)
-            flat = iter([_zeros_like(x) if g is None else g for x, g in zip(leaves, found, strict=True)])
-            grads = tuple(tree.map_structure(lambda _: next(flat), args[position]) for position in positions)
+            flat = iter(_zeros_like(x) if g is None else g for x, g in zip(leaves, found, strict=True))
+            grads = tuple(structure.map_leaves(lambda _: next(flat), args[position]) for position in positions)
         return _pack(value, result, nested), grads[0] if isinstance(argnums, int) else grads
 
     def _pack(value: Tensor, result: Any, nested: bool) -> Any:
@@ -164,16 +165,16 @@ def _zeros_like(x: Tensor) -> Tensor:
 
 
 def _on_outer_tape(args: Any, kwargs: Any) -> bool:
-    return any(isinstance(x, Tensor) and x.is_recorded and not x.is_traced for x in tree.flatten((args, kwargs)))
+    return any(isinstance(x, Tensor) and x.is_recorded and not x.is_traced for x in structure.flatten((args, kwargs)))
 
 
-def _off_tape(structure: Any) -> Any:
+def _off_tape(result: Any) -> Any:
     """Tensors without their tape, so that its memory can go."""
 
     def detach(x: Any) -> Any:
         return _rustdl.detach(x) if isinstance(x, Tensor) and x.is_recorded and not x.is_traced else x
 
-    return tree.map_structure(detach, structure)
+    return structure.map_leaves(detach, result)
 
 
 def grad(fn: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:

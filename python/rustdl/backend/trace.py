@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rustdl import _rustdl, tree
+from rustdl import _rustdl
 from rustdl._rustdl import Tensor
+from rustdl.backend import structure
 from rustdl.backend.global_state import state
 from rustdl.backend.stateless_scope import StatelessScope
 from rustdl.backend.tensor import convert_to_tensor
@@ -88,7 +89,7 @@ def trace_graph(fn: Callable[..., Any], args: Any, kwargs: Any = None) -> Traced
         inputs.append(_rustdl.placeholder(x.shape, x.dtype))
         return inputs[-1]
 
-    args, kwargs = tree.map_structure(fake, (tuple(args), dict(kwargs or {})))
+    args, kwargs = structure.map_leaves(fake, (tuple(args), dict(kwargs or {})))
     scope = TraceScope()
     with scope:
         outputs = fn(*args, **kwargs)
@@ -104,7 +105,7 @@ class Compiled:
     """
 
     def __init__(self, traced: Traced) -> None:
-        flat = tree.flatten(traced.outputs)
+        flat = structure.flatten(traced.outputs)
         self._structure = traced.outputs
         # Values that do not depend on the inputs are kept, not computed again.
         self._constants = [None if isinstance(x, Tensor) and x.is_traced else x for x in flat]
@@ -122,7 +123,7 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Runs the plan."""
-        arrays = [convert_to_tensor(x) for x in tree.flatten((args, kwargs)) if _is_array(x)]
+        arrays = [convert_to_tensor(x) for x in structure.flatten((args, kwargs)) if _is_array(x)]
         return self.unpack(self.plan.run(arrays))
 
     def unpack(self, computed: list[Tensor]) -> Any:
@@ -132,7 +133,7 @@ class Compiled:
             next(values) if is_computed else constant
             for is_computed, constant in zip(self._is_computed, self._constants, strict=True)
         ]
-        return tree.pack_sequence_as(self._structure, flat)
+        return structure.pack(self._structure, flat)
 
 
 def trace(fn: Callable[..., Any], example_args: Any, example_kwargs: Any = None) -> Compiled:
@@ -173,7 +174,7 @@ def _signature(args: Any, kwargs: Any) -> Any:
             return id(x)
         return (type(x), x)
 
-    flat = tree.flatten_with_path((args, kwargs))
+    flat = structure.flatten_with_path((args, kwargs))
     return tuple((path, leaf(x)) for path, x in flat), state.autocast_dtype
 
 
@@ -213,7 +214,7 @@ def jit(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 def _any_special(args: Any, kwargs: Any) -> bool:
     """Whether a tensor among the arguments is traced or on a tape, or symbolic."""
-    for x in tree.flatten((args, kwargs)):
+    for x in structure.flatten((args, kwargs)):
         if isinstance(x, Tensor):
             if x.is_traced or x.is_recorded:
                 return True

@@ -86,6 +86,7 @@ class Variable:
         self._regularizer: Any = None
         self._constraint: Any = None
         self._overwrite_with_gradient = False
+        self._grad_slot: Any = None
         self._cell: _rustdl.Cell | None = None
         self._initializer: Any = None
         if isinstance(initializer, str):
@@ -178,6 +179,8 @@ class Variable:
                 found = convert_to_tensor(self._initializer(self._shape, dtype=self._dtype), dtype=self._dtype)
             else:
                 found = self._cell.get()
+                if self._grad_slot is not None:
+                    found = _rustdl.leaf(found, self._grad_slot)
         dtype = state.autocast_dtype
         if dtype is not None and self._autocast and dtype != self._dtype and is_float_dtype(self._dtype):
             return cast(found, dtype)  # type: ignore[no-any-return]
@@ -278,6 +281,31 @@ class Variable:
     @trainable.setter
     def trainable(self, value: bool) -> None:
         self._trainable = bool(value)
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether operations on it are recorded for `Tensor.backward()`, which adds to `grad`."""
+        return self._grad_slot is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if value and not is_float_dtype(self._dtype):
+            raise TypeError(f"Variable {self._path} of dtype {self._dtype} has no gradient")
+        if value != self.requires_grad:
+            self._grad_slot = _rustdl.GradSlot() if value else None
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradients that `Tensor.backward()` added up since they were last set to `None`."""
+        return None if self._grad_slot is None else self._grad_slot.get()
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if self._grad_slot is None:
+            if value is None:
+                return
+            raise ValueError(f"Variable {self._path}: set `requires_grad = True` before giving it a gradient")
+        self._grad_slot.set(None if value is None else convert_to_tensor(value, dtype=self._dtype))
 
     @property
     def aggregation(self) -> str:
@@ -397,6 +425,8 @@ class Variable:
         copy = object.__new__(type(self))
         memo[id(self)] = copy
         copy.__dict__.update(self.__dict__)
+        if self._grad_slot is not None:
+            copy._grad_slot = _rustdl.GradSlot()
         if self._cell is not None:
             copy._cell = _rustdl.Cell(self._cell.get())
         return copy
@@ -404,6 +434,7 @@ class Variable:
     def __getstate__(self) -> dict[str, Any]:
         attributes = dict(self.__dict__)
         cell = attributes.pop("_cell")
+        attributes["_grad_slot"] = None
         attributes["_cell_value"] = None if cell is None else np.array(cell.get().numpy())
         return attributes
 
