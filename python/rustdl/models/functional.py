@@ -90,12 +90,12 @@ class Functional(Function, Model):
     @property
     def input_shape(self) -> Any:
         """The shapes of the inputs."""
-        return tree.map_structure(lambda x: x.shape, self._inputs_struct)
+        return tree.map_structure(lambda x: x.shape, _without_singleton(self._inputs_struct))
 
     @property
     def output_shape(self) -> Any:
         """The shapes of the outputs."""
-        return tree.map_structure(lambda x: x.shape, self._outputs_struct)
+        return tree.map_structure(lambda x: x.shape, _without_singleton(self._outputs_struct))
 
     @property
     def layers(self) -> list[Any]:
@@ -146,7 +146,7 @@ class Functional(Function, Model):
             for x, m in zip(flat, tree.flatten(mask), strict=False):
                 if m is not None and x is not None:
                     set_keras_mask(x, m)
-        return self._run_through_graph(flat, lambda op: op, call_fn=_call_with(training, kwargs))
+        return _without_singleton(self._run_through_graph(flat, lambda op: op, call_fn=_call_with(training, kwargs)))
 
     def compute_output_spec(self, inputs: Any, training: Any = None, mask: Any = None, **kwargs: Any) -> Any:
         """The outputs as `KerasTensor`s for inputs of these shapes."""
@@ -155,8 +155,9 @@ class Functional(Function, Model):
             x is not None and tuple(x.shape) == tuple(y.shape) and x.dtype == y.dtype
             for x, y in zip(flat, self._inputs, strict=True)
         ):
-            return tree.map_structure(lambda x: KerasTensor(x.shape, dtype=x.dtype), self._outputs_struct)
-        return self._run_through_graph(flat, lambda op: op.compute_output_spec)
+            outputs = tree.map_structure(lambda x: KerasTensor(x.shape, dtype=x.dtype), self._outputs_struct)
+            return _without_singleton(outputs)
+        return _without_singleton(self._run_through_graph(flat, lambda op: op.compute_output_spec))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The shapes of the outputs for inputs of these shapes."""
@@ -205,7 +206,8 @@ class Functional(Function, Model):
             found = tree.flatten(inputs)
         else:
             found = tree.flatten(inputs)
-            if tree.is_nested(structure) and _outline(inputs) != _outline(structure):
+            given, wanted = _without_singleton(inputs), _without_singleton(structure)
+            if tree.is_nested(wanted) and _outline(given) != _outline(wanted):
                 if isinstance(structure, dict) and list(structure) != sorted(structure):
                     raise ValueError(self._struct_mismatch(inputs))
                 warnings.warn(self._struct_mismatch(inputs), stacklevel=4)
@@ -375,6 +377,11 @@ def _outline(structure: Any) -> Any:
 
 def _names(structure: Any) -> Any:
     return tree.map_structure(lambda x: x.name, structure)
+
+
+def _without_singleton(structure: Any) -> Any:
+    """The only entry of a list of one: a model of one output returns a tensor however the output was given."""
+    return structure[0] if isinstance(structure, (list, tuple)) and len(structure) == 1 else structure
 
 
 def _describe(structure: Any) -> Any:
