@@ -240,3 +240,12 @@ def test_subclassed_model_builds_and_counts():
     net.set_state_tree({"trainable_variables": {"net": {"dense": {"bias": np.ones(3)}}}})
     assert net.a.bias.numpy().tolist() == [1.0, 1.0, 1.0]
     assert set(tree["trainable_variables"]["net"]) == {"dense", "dense_1"}
+
+
+def test_a_list_of_one_output_is_the_output():
+    inputs = rustdl.Input((2,))
+    model = rustdl.Model([inputs], [Dense(3)(inputs)])
+    x = np.ones((4, 2), dtype="float32")
+    assert model(x).shape == (4, 3)
+    assert model.predict(x, verbose=0).shape == (4, 3)
+    assert (model.input_shape, model.output_shape) == ((None, 2), (None, 3))

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
         def __sklearn_tags__(self) -> Any: ...
 
-    class ClassifierMixin(BaseEstimator): ...
+    class ClassifierMixin(BaseEstimator): ...  # noqa: D101
 
-    class RegressorMixin(BaseEstimator): ...
+    class RegressorMixin(BaseEstimator): ...  # noqa: D101
 
-    class TransformerMixin(BaseEstimator): ...
+    class TransformerMixin(BaseEstimator): ...  # noqa: D101
 
     _INSTALLED = True
 else:
@@ -72,9 +72,10 @@ class SKLBase(BaseEstimator):
         fit_kwargs: keyword arguments of `Model.fit`; those given to `fit` go first.
     """
 
-    def __init__(
-        self, model: Any, warm_start: bool = False, model_kwargs: Any = None, fit_kwargs: Any = None
-    ) -> None:
+    # Whether targets may have two axes.
+    _multi_output = True
+
+    def __init__(self, model: Any, warm_start: bool = False, model_kwargs: Any = None, fit_kwargs: Any = None) -> None:
         if not _INSTALLED:
             raise ImportError(
                 f"{type(self).__name__} requires `scikit-learn` to be installed. Run `pip install scikit-learn` to "
@@ -88,6 +89,7 @@ class SKLBase(BaseEstimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.non_deterministic = True
+        tags.target_tags.multi_output = self._multi_output
         return tags
 
     def __sklearn_clone__(self) -> Any:
@@ -156,7 +158,7 @@ class SKLBase(BaseEstimator):
         """
         from sklearn.utils.validation import validate_data
 
-        X, y = validate_data(self, X, y)
+        X, y = validate_data(self, X, y, multi_output=self._multi_output)
         y = self._process_target(y, reset=True)
         model = self._new_model(X, y)
         if not model.compiled or not model.loss or not model.optimizer:
@@ -213,6 +215,8 @@ class SKLearnClassifier(ClassifierMixin, SKLBase):
         (['a', 'b'], (4,))
     """
 
+    _multi_output = False
+
     def decision_function(self, X: Any) -> Any:
         """The model's outputs for samples, `[samples, classes]`."""
         return self._model_output(X)
@@ -259,6 +263,11 @@ class SKLearnRegressor(RegressorMixin, SKLBase):
         >>> estimator.fit(np.ones((4, 2)), np.arange(4)).predict(np.ones((3, 2))).shape
         (3,)
     """
+
+    def _reverse_process_target(self, y: Any) -> Any:
+        y = super()._reverse_process_target(y)
+        # scikit-learn wants several outputs in double precision.
+        return y.astype("float64") if y.ndim == 2 else y
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
