@@ -60,6 +60,21 @@ def nested() -> keras.Model:
     return keras.Model(inputs, {"first": first, "second": second})
 
 
+def recurrent() -> keras.Model:
+    """Recurrent layers of all kinds over words, one with the states of another."""
+    inputs = keras.Input((None,), dtype="int32", name="words")
+    x = layers.Embedding(10, 4)(inputs)
+    x, h, c = layers.LSTM(3, return_sequences=True, return_state=True, recurrent_dropout=0.1)(x)
+    x = layers.LSTM(3, return_sequences=True, dropout=0.2, seed=1)(x, initial_state=[h, c])
+    x = layers.Bidirectional(layers.GRU(2, return_sequences=True), merge_mode="concat")(x)
+    x = layers.RNN([layers.LSTMCell(3), layers.GRUCell(4, reset_after=False)], return_sequences=True)(x)
+    x = layers.TimeDistributed(layers.Dense(6, activation="tanh"))(x)
+    y = layers.Reshape((-1, 3, 2, 1))(x)
+    y = layers.ConvLSTM2D(2, 2, padding="same")(y)
+    x = layers.SimpleRNN(3, go_backwards=True)(x)
+    return keras.Model(inputs, [x, layers.Flatten()(y)])
+
+
 def main() -> None:
     """Writes the files."""
     keras.utils.set_random_seed(3)
@@ -68,9 +83,10 @@ def main() -> None:
         "dense": rng.normal(size=(3, 4)).astype("float32"),
         "image": rng.normal(size=(2, 8, 8, 2)).astype("float32"),
         "nested": rng.integers(0, 10, (2, 6)).astype("int32"),
+        "recurrent": rng.integers(0, 10, (2, 6)).astype("int32"),
     }
     out: dict[str, np.ndarray] = {}
-    for make in (dense, image, nested):
+    for make in (dense, image, nested, recurrent):
         name = make.__name__
         model = make()
         model.save(HERE / f"keras_{name}.keras")
