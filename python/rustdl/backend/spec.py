@@ -42,6 +42,14 @@ class SpecScope(StatelessScope):
         return value
 
 
+def in_spec_scope() -> bool:
+    """Whether shapes are being worked out, on placeholders."""
+    scope: Any = state.stateless_scope
+    while scope is not None and not isinstance(scope, SpecScope):
+        scope = scope.parent
+    return scope is not None
+
+
 def unfilled_shape(shape: Any) -> Any:
     """The shape of a placeholder as a layer's `build` should see it: unknown sizes are `None` again."""
     scope: Any = state.stateless_scope

@@ -32,7 +32,14 @@ _NAMESPACES: tuple[str, ...] = (
 _INTERNAL: dict[str, str] = {
     "keras.src.models.functional.Functional": "rustdl.models.functional",
     "keras.src.layers.input_spec.InputSpec": "rustdl.layers.input_spec",
+    **{
+        f"keras.src.layers.preprocessing.feature_space.{name}": "rustdl.layers.preprocessing.feature_space"
+        for name in ("Cross", "Feature", "TFDConcat", "TFDIdentity")
+    },
 }
+
+# Single classes of namespaces whose other names files have no business with.
+_SINGLE: dict[str, str] = {"keras.utils.FeatureSpace": "rustdl.layers.preprocessing.feature_space"}
 
 # Functions of the namespaces above that do work on files, the network or this process.
 _FORBIDDEN = frozenset({"load_model", "save_model", "model_from_json", "clone_model", "Input", "Model", "Variable"})
@@ -68,8 +75,9 @@ def symbol_from_name(path: str) -> Any:
     """
     if path.startswith("rustdl."):
         path = "keras." + path[len("rustdl.") :]
-    if path in _INTERNAL:
-        return getattr(importlib.import_module(_INTERNAL[path]), path.rpartition(".")[2], None)
+    single = _INTERNAL.get(path) or _SINGLE.get(path)
+    if single is not None:
+        return getattr(importlib.import_module(single), path.rpartition(".")[2], None)
     namespace, _, name = path.rpartition(".")
     if name.startswith("_") or (name in _FORBIDDEN and path != "keras.Model"):
         return None
@@ -89,11 +97,11 @@ def name_from_symbol(obj: Any) -> str | None:
     if obj in _names:
         return _names[obj]
     name = _EXPORTED_AS.get(obj.__name__, obj.__name__)
-    found = None
+    found = next((p for p, m in _SINGLE.items() if (m, p.rpartition(".")[2]) == (obj.__module__, obj.__name__)), None)
     for namespace in _NAMESPACES:
         module = _namespace(namespace)
         # `vars` would miss what a lazy module has not loaded yet.
-        if module is not None and getattr(module, name, None) is obj:
+        if found is None and module is not None and getattr(module, name, None) is obj:
             found = f"{namespace}.{name}"
             break
     _names[obj] = found

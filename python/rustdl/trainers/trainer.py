@@ -369,10 +369,15 @@ class Trainer:
         return StepRunner(
             self,
             getattr(self, step),
-            eager=self.run_eagerly,
+            eager=self.run_eagerly or not self._supports_compilation(),
             deferred=deferred,
             steps_per_execution=self.steps_per_execution,
         )
+
+    def _supports_compilation(self) -> bool:
+        """Whether no layer inside needs the values of its inputs, as hashing does."""
+        layers = self._flatten_layers() if hasattr(self, "_flatten_layers") else []
+        return all(layer.supports_jit for layer in layers)
 
     def make_train_function(self, force: bool = False) -> Any:
         """Makes `train_function(iterator)`, which takes batches from an iterator and returns the logs."""

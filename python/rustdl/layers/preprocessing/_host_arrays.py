@@ -61,9 +61,8 @@ def host_value(x: Any, caller: str) -> Any:
     if isinstance(x, Tensor):
         if x.is_traced:
             raise TypeError(
-                f"{caller} works on the values of its inputs and cannot be part of a compiled function, such as the "
-                "step of `fit`, `evaluate` or `predict`. Call the layer on the data first and give the model the "
-                "result."
+                f"{caller} works on the values of its inputs and cannot be part of a compiled function. Call the layer "
+                "on the data first and give the function the result."
             )
         return x.numpy()
     if hasattr(x, "row_splits") and hasattr(x, "to_list"):

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from rustdl import backend, tree
+from rustdl._rustdl import placeholder
 from rustdl.backend.keras_tensor import KerasTensor
+from rustdl.backend.spec import in_spec_scope
 from rustdl.layers.call_spec import CallSpec, call_info
 from rustdl.layers.layer import Layer
 
@@ -27,6 +29,8 @@ class DataLayer(Layer):
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         if not in_tf_graph(inputs):
+            if not self.supports_jit and in_spec_scope():
+                return self._placeholders(inputs)
             return super().__call__(inputs, *args, **kwargs)
 
         def spec(x: Any) -> Any:
@@ -35,6 +39,11 @@ class DataLayer(Layer):
             return self.compute_output_spec(x, *args, **kwargs)
 
         return run_in_tf_graph(lambda x: super(DataLayer, self).__call__(x, *args, **kwargs), spec, inputs)
+
+    def _placeholders(self, inputs: Any) -> Any:
+        """What stands for the outputs while the shapes of a model are worked out, for layers that need values."""
+        spec = self.compute_output_spec(tree.map_structure(lambda x: KerasTensor(x.shape, dtype=x.dtype), inputs))
+        return tree.map_structure(lambda x: placeholder(x.shape, x.dtype), spec)
 
 
 def in_tf_graph(inputs: Any) -> bool:

@@ -23,7 +23,7 @@ class HashedCrossing(DataLayer):
     """Hashes each tuple of categories into one of `num_bins` bins.
 
     Inputs are two or more features, integers or strings, each of shape `()`, `(batch,)` or `(batch, 1)`. Like
-    `Hashing` the layer reads its inputs' values, so it cannot be part of a compiled step.
+    `Hashing` the layer reads its inputs' values, so a model with it inside is run eagerly.
 
     Args:
         num_bins: number of bins.

@@ -19,8 +19,9 @@ class Hashing(DataLayer):
 
     The bin is the hash of the value's text modulo the number of bins: FarmHash64, or SipHash-2-4 under a key.
 
-    The layer reads its inputs' values: it runs eagerly on arrays, lists and tensors and in functional models that are
-    called on such, but not inside compiled steps (`fit`, `predict`): hash the data first.
+    The layer reads its inputs' values: it runs on arrays, lists and tensors, in functional models and in `tf.data`
+    pipelines. A model with it inside is not compiled but run eagerly by `fit` and `predict`, which take numbers only;
+    hashing the data first is faster, and for text necessary.
 
     Args:
         num_bins: number of bins, that of `mask_value` included.

@@ -95,7 +95,8 @@ class IntegerLookup(IndexLookup):
             name=name,
             **kwargs,
         )
-        self.supports_jit = True
+        # An unknown value that is an error, or is hashed, has to be seen.
+        self.supports_jit = num_oov_indices == 1 or (num_oov_indices > 1 and oov_method == "floormod")
 
     def _as_array(self, inputs: Any) -> Any:
         return integer_array(inputs, type(self).__name__)
