@@ -9,7 +9,7 @@ from rustdl.layers.pooling.base_global_pooling import BaseGlobalAveragePooling
 
 
 class GlobalAveragePooling1D(BaseGlobalAveragePooling):
-    """The mean over all steps, channel by channel; masked steps do not count.
+    """The mean over all steps, channel by channel; masked steps do not count; zeros where all are masked.
 
     Args:
         data_format: `"channels_last"` (default unless configured) or `"channels_first"`.
@@ -32,7 +32,8 @@ class GlobalAveragePooling1D(BaseGlobalAveragePooling):
         steps_axis = self._spatial_axes[0]
         weights = ops.expand_dims(ops.cast(mask, inputs.dtype), 2 if steps_axis == 1 else 1)
         total = ops.sum(inputs * weights, axis=steps_axis, keepdims=self.keepdims)
-        return total / ops.sum(weights, axis=steps_axis, keepdims=self.keepdims)
+        # A row without any step gives zeros, not 0 / 0.
+        return total / ops.maximum(ops.sum(weights, axis=steps_axis, keepdims=self.keepdims), 1)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return None
