@@ -45,6 +45,14 @@ _register("_complex", "polar view_as_complex view_as_real real imag eig")
 _register("_linalg", "norm cdist jvp")
 _register("_statistics", "corrcoef correlate argpartition psnr")
 _register("_blocks", "depth_to_space space_to_depth unfold fold rearrange")
+_register("adaptive_pooling", "adaptive_average_pool adaptive_max_pool")
+_register("_image.borders", "crop_images pad_images")
+_register("_image.color", "hsv_to_rgb rgb_to_grayscale rgb_to_hsv")
+_register("_image.coordinates", "map_coordinates")
+_register("_image.filters", "gaussian_blur sobel_edges ssim")
+_register("_image.geometry", "affine_transform elastic_transform perspective_transform")
+_register("_image.patches", "extract_patches extract_patches_3d")
+_register("_image.resampling", "resize scale_and_translate")
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,1 @@
+"""The functions of `rustdl.ops.image`, one family a file."""
