@@ -217,19 +217,37 @@ def _elastic_transform(
         >>> elastic_transform(rustdl.ops.ones((2, 16, 16, 3)), seed=1).shape
         (2, 16, 16, 3)
     """
+    sigma = float(sigma)
+    return distort(
+        images, float(alpha), sigma, int(6 * sigma) | 1, interpolation, fill_mode, fill_value, seed, data_format
+    )
+
+
+def distort(
+    images: Any,
+    alpha: Any,
+    sigma: Any,
+    length: int,
+    interpolation: str,
+    fill_mode: str,
+    fill_value: float,
+    seed: Any,
+    data_format: str | None,
+) -> Any:
+    """`elastic_transform` with a smoothing kernel of `length` pixels, so that `alpha` and `sigma` may be tensors."""
     check_choice(interpolation, INTERPOLATION_ORDERS, "interpolation")
     check_choice(fill_mode, FILL_MODES, "fill_mode")
     images = backend.convert_to_tensor(images)
     check_images(images)
-    alpha, sigma = float(alpha), float(sigma)
-    length = int(6 * sigma) | 1
+    sigma = ops.maximum(ops.cast(sigma, "float32"), 1e-6)
 
     def locate(batch: int, height: int, width: int) -> tuple[Any, Any]:
         # Two channels: displacements along x and y.
-        noise = random.normal((batch, height, width, 2), stddev=sigma, dtype="float32", seed=seed)
-        smooth = gaussian_blur(noise, (length, length), (sigma, sigma), data_format="channels_last")
+        noise = random.normal((batch, height, width, 2), dtype="float32", seed=seed) * sigma
+        smooth = gaussian_blur(noise, (length, length), ops.stack([sigma, sigma]), data_format="channels_last")
         x, y = _grid(height, width)
-        return x + alpha * smooth[..., 0], y + alpha * smooth[..., 1]
+        strength = ops.cast(alpha, "float32")
+        return x + strength * smooth[..., 0], y + strength * smooth[..., 1]
 
     return _warp(images, locate, interpolation, fill_mode, fill_value, data_format)
 
