@@ -267,6 +267,78 @@ def test_a_cell_that_is_no_layer():
     np.testing.assert_allclose(layers.RNN(Sum())(x), x.sum(1), rtol=1e-5)
 
 
+def normalized(x, gain, epsilon=1e-3, axis=-1):
+    mean, variance = x.mean(axis, keepdims=True), x.var(axis, keepdims=True)
+    return (x - mean) / np.sqrt(variance + epsilon) * gain
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def test_layer_normalized_lstm():
+    cell = layers.LayerNormLSTMCell(3)
+    layer = layers.RNN(cell, return_sequences=True)
+    x = RNG.normal(size=(2, 5, 4)).astype("float32")
+    layer(x)
+    layer.set_weights([RNG.normal(size=w.shape).astype("float32") for w in layer.weights])
+    w, u, b = (v.numpy().astype("float64") for v in (cell.kernel, cell.recurrent_kernel, cell.bias))
+    gx, gh = cell.input_norm.gamma.numpy(), cell.recurrent_norm.gamma.numpy()
+    h, c = np.zeros((2, 3)), np.zeros((2, 3))
+    for t in range(5):
+        i, f, g, o = np.split(normalized(x[:, t] @ w, gx) + normalized(h @ u, gh) + b, 4, axis=-1)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(normalized(c, cell.state_norm.gamma.numpy()) + cell.state_norm.beta.numpy())
+        np.testing.assert_allclose(layer(x)[:, t], h, rtol=1e-4, atol=1e-5)
+
+
+def test_layer_normalized_gru_and_simple():
+    x = RNG.normal(size=(2, 5, 4)).astype("float32")
+    for kind in (layers.LayerNormGRUCell, layers.LayerNormSimpleRNNCell):
+        cell = kind(3)
+        layer = layers.RNN(cell)
+        layer(x)
+        layer.set_weights([RNG.normal(size=w.shape).astype("float32") for w in layer.weights])
+        w, u, b = (v.numpy().astype("float64") for v in (cell.kernel, cell.recurrent_kernel, cell.bias))
+        h = np.zeros((2, 3))
+        for t in range(5):
+            xw, hu = (
+                normalized(x[:, t] @ w, cell.input_norm.gamma.numpy()),
+                normalized(h @ u, cell.recurrent_norm.gamma.numpy()),
+            )
+            if kind is layers.LayerNormSimpleRNNCell:
+                h = np.tanh(xw + hu + b)
+                continue
+            (xz, xr, xh), (hz, hr, hh) = np.split(xw + b[0], 3, axis=-1), np.split(hu + b[1], 3, axis=-1)
+            z, r = sigmoid(xz + hz), sigmoid(xr + hr)
+            h = z * h + (1 - z) * np.tanh(xh + r * hh)
+        np.testing.assert_allclose(layer(x), h, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["SimpleRNN", "LSTM", "GRU"])
+def test_batch_normalized_cells(kind):
+    cell = getattr(layers, f"BatchNorm{kind}Cell")(3)
+    layer = layers.RNN(cell, return_sequences=True)
+    x = RNG.normal(size=(4, 5, 2)).astype("float32")
+    layer(x)
+    plain = getattr(layers, kind)(3, return_sequences=True)
+    plain.build((4, 5, 12 if kind == "LSTM" else 9 if kind == "GRU" else 3))
+    # The plain layer over inputs that are normalised already, with an identity for a kernel.
+    size = plain.cell.kernel.shape[0]
+    plain.set_weights([np.eye(size, dtype="float32"), cell.recurrent_kernel.numpy(), cell.bias.numpy()])
+    projected = x @ cell.kernel.numpy()
+    wanted = plain(normalized(projected, 1.0, axis=(0, 1)).astype("float32"))
+    np.testing.assert_allclose(layer(x, training=True), wanted, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(cell.input_norm.moving_mean.numpy(), 0.01 * projected.mean((0, 1)), rtol=1e-4, atol=1e-6)
+    model = rustdl.Sequential([layer, layers.Dense(1)])
+    model.compile("adam", "mse")
+    assert np.isfinite(model.fit(x, np.ones((4, 5, 1)), epochs=2, verbose=0).history["loss"]).all()
+    again = layers.deserialize(layers.serialize(layer))
+    again.build(x.shape)
+    again.set_weights(layer.get_weights())
+    np.testing.assert_array_equal(again(x), layer(x))
+
+
 def test_initial_states_of_an_encoder():
     tokens = rustdl.Input((None, 3))
     _, h, c = layers.LSTM(4, return_state=True)(tokens)

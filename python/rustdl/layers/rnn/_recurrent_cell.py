@@ -173,8 +173,11 @@ class RecurrentCell(HoistingCell):
     def _input_bias(self) -> Any:
         return self.bias
 
+    def _product(self, inputs: Any, training: bool) -> Any:
+        return masked_product(ops.matmul, inputs, self._input_masks(inputs, training, 2), self.kernel)
+
     def project(self, inputs: Any, training: bool = False) -> Any:
-        projected = masked_product(ops.matmul, inputs, self._input_masks(inputs, training, 2), self.kernel)
+        projected = self._product(inputs, training)
         bias = self._input_bias()
         return projected if bias is None else projected + bias
 
