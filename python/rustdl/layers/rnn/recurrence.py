@@ -167,7 +167,8 @@ def _output_among_states(step: Callable[..., Any], inputs: Any, states: Any) -> 
 
 def _looped(body: Callable[..., Any], carry: Any, xs: Any, steps: int, backwards: bool) -> tuple[Any, list[Any]]:
     carry, outputs = ops.scan(body, carry, xs, length=steps, reverse=backwards)
-    return carry, [ops.flip(y, axis=0) if backwards else y for y in tree.flatten(outputs)]
+    flat = [] if outputs is None else tree.flatten(outputs)
+    return carry, [ops.flip(y, axis=0) for y in flat] if backwards else flat
 
 
 def _unrolled(body: Callable[..., Any], carry: Any, xs: Any, steps: int, backwards: bool) -> tuple[Any, list[Any]]:
