@@ -127,7 +127,8 @@ pub fn promote(a: DType, b: DType) -> DType {
             // The unsigned type needs one bit more than the signed type of the same size.
             U8 => b.max(I16),
             U16 => b.max(I32),
-            U32 => b.max(I64),
+            // As in Keras no promotion makes 64 bits of 32: large values wrap.
+            U32 => b.max(I32),
             _ => F32,
         },
         _ => b, // of two types of one signedness the wider

@@ -25,6 +25,7 @@ _EXPORTS = {
     "Model": "rustdl.models.model",
     "Operation": "rustdl.ops.operation",
     "Optimizer": "rustdl.optimizers.optimizer",
+    "Quantizer": "rustdl.quantizers.quantizer",
     "Regularizer": "rustdl.regularizers.regularizers",
     "RematScope": "rustdl.backend.remat",
     "Sequential": "rustdl.models.sequential",

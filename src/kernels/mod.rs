@@ -1,8 +1,10 @@
 //! Hand-written kernels: slices in, slices out; no `Tensor`, no `Result` (checks live in `infer`).
 
 pub mod arg;
+pub mod beam;
 pub mod conv;
 pub mod copy;
+pub mod ctc;
 pub mod cumulative;
 pub mod decompose;
 pub mod fft;

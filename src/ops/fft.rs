@@ -4,6 +4,7 @@
 //! without its factor, and the two real ones are transposed into each other with weights (1, 2, .., 2, 1).
 
 use super::samples::{Nd, at, from_index, nd, values};
+use super::solve::real;
 use super::{concat, math, rearrange, view};
 use crate::args::Ints;
 use crate::aval::{Aval, DType};
@@ -15,19 +16,6 @@ use crate::op::{Avals, Grads, Op, Run, Sample, Vjp, one};
 use crate::tensor::Tensor;
 use smallvec::smallvec;
 use std::f64::consts::TAU;
-
-/// Runs a block once with `$T` bound to the type of the elements.
-macro_rules! real {
-    ($dtype:expr, $T:ident => $body:expr) => {
-        if $dtype == DType::F64 {
-            type $T = f64;
-            $body
-        } else {
-            type $T = f32;
-            $body
-        }
-    };
-}
 
 /// The complex transform: y_k = sum_j x_j e^(-2 pi i j k / n), with +i for the inverse; no factor.
 #[derive(Debug)]

@@ -8,6 +8,7 @@ pub mod concat;
 pub mod conv;
 mod conv_samples;
 pub mod create;
+pub mod ctc;
 pub mod cumulative;
 pub mod diagonal;
 pub mod discrete;

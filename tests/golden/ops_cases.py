@@ -71,6 +71,18 @@ CASES = {
         lambda ops, a, b: ops.jvp(lambda x, y: {"y": ops.matmul(x, y)}, (a, b), (2 * a, b * b))[1]["y"],
         [_x(2, 3), _x(3, 2)],
     ),
+    "ctc_loss": (
+        lambda ops, a: ops.ctc_loss(
+            np.array([[1, 2, 2, 0], [3, 1, 0, 0], [2, 0, 0, 0]]), a, np.array([3, 2, 1]), np.array([8, 6, 5])
+        ),
+        [_x(3, 8, 5)],
+    ),
+    "ctc_loss_mask": (
+        lambda ops, a: ops.ctc_loss(
+            np.array([[1, 2, 2], [0, 1, 4]]), a, np.array([3, 2]), np.array([7, 5]), mask_index=4
+        ),
+        [_x(2, 7, 5)],
+    ),
     "i0_positive": (lambda ops, a: ops.i0(a), [20 * _positive(6)]),
 }
 
@@ -82,4 +94,19 @@ FLAT = {
     "hanning": (lambda ops: [ops.hanning(n) for n in (1, 6)], []),
     "kaiser": (lambda ops: [ops.kaiser(n, 4.5) for n in (1, 6)], []),
     "argpartition": (lambda ops, a: ops.take_along_axis(a, ops.argpartition(a, 2, axis=-1), axis=-1)[:, 2], [_x(3, 6)]),
+    "ctc_greedy": (lambda ops, a: ops.ctc_decode(a, np.array([8, 5, 0])), [_x(3, 8, 4)]),
+    "ctc_greedy_repeated": (
+        lambda ops, a: ops.ctc_decode(a, np.array([8, 5, 7]), merge_repeated=False, mask_index=3),
+        [_x(3, 8, 4)],
+    ),
+    "ctc_beam": (
+        lambda ops, a: ops.ctc_decode(a, np.array([8, 5, 7]), strategy="beam_search", beam_width=6, top_paths=3),
+        [_x(3, 8, 4)],
+    ),
+    "ctc_beam_mask": (
+        lambda ops, a: ops.ctc_decode(
+            a, np.array([6, 4]), strategy="beam_search", beam_width=50, top_paths=2, mask_index=2
+        ),
+        [_x(2, 6, 3)],
+    ),
 }

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from typing import Any
 
 from rustdl.backend import config
+
+# numpy knows the name "bfloat16" once this package is loaded; where it is not installed, numpy has no such arrays.
+with contextlib.suppress(ImportError):
+    import ml_dtypes  # noqa: F401
 
 BOOL_TYPES = ("bool",)
 INT_TYPES = ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64")
@@ -91,8 +96,8 @@ def result_type(*dtypes: Any) -> str:
         else:
             names.append(standardize_dtype(dtype))
     joined = _join(frozenset(names))
-    if joined == "int":
-        return "int32"
+    if joined == "int" or (joined == "int64" and "int64" not in names):
+        return "int32"  # as in Keras no promotion makes 64 bits of 32
     return config.floatx() if joined == "float" else joined
 
 

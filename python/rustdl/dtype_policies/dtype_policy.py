@@ -100,14 +100,19 @@ class DTypePolicy:
         """A policy from `get_config`'s result."""
         return cls(**config)
 
+    def _key(self) -> tuple[Any, ...]:
+        """What equal policies have in common."""
+        return (self._name,)
+
     def __repr__(self) -> str:
-        return f'<DTypePolicy "{self._name}">'
+        cls = "DTypePolicy" if isinstance(self, FloatDTypePolicy) else type(self).__name__
+        return f'<{cls} "{self._name}">'
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, DTypePolicy) and (self._name, self._quantization_mode) == (
-            other._name,
-            other._quantization_mode,
-        )
+        plain = (DTypePolicy, FloatDTypePolicy)
+        if type(self) is not type(other) and not (type(self) in plain and type(other) in plain):
+            return False
+        return isinstance(other, DTypePolicy) and self._key() == other._key()
 
     def __hash__(self) -> int:
         return hash(self._name)
@@ -136,9 +141,9 @@ def set_dtype_policy(policy: Any) -> None:
                 f"`DTypePolicy` instance. Received: policy={policy} (of type {type(policy)})"
             )
         if policy.startswith(QUANTIZATION_MODES):
-            from rustdl.dtype_policies.serialization import get
+            from rustdl.dtype_policies.quantized_policy import policy_of_name
 
-            policy = get(policy)
+            policy = policy_of_name(policy)
         else:
             policy = DTypePolicy(policy)
     settings["dtype_policy"] = policy

@@ -109,10 +109,13 @@ class DTypePolicyMap(DTypePolicy, MutableMapping[str, Any]):
         default = self._default_policy_arg
         if isinstance(default, DTypePolicy):
             default = serialize(default)
-        return {
-            "default_policy": default,
-            "policy_map": {key: serialize(policy) for key, policy in self._policy_map.items()},
-        }
+        policies = {key: serialize(policy) for key, policy in self._policy_map.items()}
+        if default is None:
+            # Without a default of its own the map takes the global policy of where it is loaded, and so do its entries.
+            for policy in policies.values():
+                config = policy["config"]
+                config.update({name: None for name in ("name", "source_name") if name in config})
+        return {"default_policy": default, "policy_map": policies}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> DTypePolicyMap:

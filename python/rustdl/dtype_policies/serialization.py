@@ -13,9 +13,20 @@ from rustdl.dtype_policies.dtype_policy import (
 
 
 def _classes() -> dict[str, Any]:
+    from rustdl.dtype_policies import quantized_policy as quantized
     from rustdl.dtype_policies.dtype_policy_map import DTypePolicyMap
 
-    return {cls.__name__: cls for cls in (DTypePolicy, FloatDTypePolicy, DTypePolicyMap)}
+    classes = (
+        DTypePolicy,
+        FloatDTypePolicy,
+        DTypePolicyMap,
+        quantized.QuantizedDTypePolicy,
+        quantized.QuantizedFloat8DTypePolicy,
+        quantized.Int4DTypePolicy,
+        quantized.GPTQDTypePolicy,
+        quantized.AWQDTypePolicy,
+    )
+    return {cls.__name__: cls for cls in classes}
 
 
 def serialize(dtype_policy: Any) -> Any:
@@ -38,7 +49,7 @@ def get(identifier: Any) -> Any:
     """A policy from a policy, a name, a dtype, a configuration, or `None` (the global policy).
 
     Raises:
-        ValueError: Nothing of the kind, or a quantized policy.
+        ValueError: Nothing of the kind.
     """
     if identifier is None:
         return dtype_policy()
@@ -48,10 +59,9 @@ def get(identifier: Any) -> Any:
         return deserialize(identifier)
     if isinstance(identifier, str):
         if identifier.startswith(QUANTIZATION_MODES):
-            raise ValueError(
-                f"Cannot interpret `dtype` argument. rustdl has no quantized policies such as {identifier!r}; "
-                "expected a dtype or 'mixed_float16' or 'mixed_bfloat16'"
-            )
+            from rustdl.dtype_policies.quantized_policy import policy_of_name
+
+            return policy_of_name(identifier)
         return DTypePolicy(identifier)
     try:
         from rustdl.backend.dtypes import standardize_dtype

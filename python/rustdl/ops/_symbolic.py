@@ -12,6 +12,7 @@ import numpy as np
 from rustdl import tree
 from rustdl._rustdl import Tensor
 from rustdl.backend.keras_tensor import KerasTensor, any_symbolic_tensors
+from rustdl.backend.spec import compute_output_spec
 from rustdl.ops.operation import Operation
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -89,6 +90,18 @@ class OpFunction(Operation):
             kwargs = {**dict(zip(free, args, strict=False)), **kwargs}
             args = ()
         return function(*args, **self.settings, **kwargs)
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """The outputs as `KerasTensor`s; unknown sizes of several operands are made to fit together."""
+        try:
+            return compute_output_spec(self.call, *args, **kwargs)
+        except ValueError:
+            from rustdl.backend.unknown_sizes import fitted_output_spec
+
+            found = fitted_output_spec(self.call, args, kwargs)
+            if found is None:
+                raise
+            return found
 
     def get_config(self) -> dict[str, Any]:
         """The settings."""
