@@ -107,7 +107,7 @@ def test_pickle_and_identity():
     [
         (("int32", "float16"), "float16"),
         (("uint8", "int8"), "int16"),
-        (("uint32", "int32"), "int64"),
+        (("uint32", "int32"), "int32"),
         (("bfloat16", "float16"), "float32"),
         (("int64", "float32"), "float32"),
         (("uint64", "int64"), "float32"),

@@ -29,9 +29,7 @@ class QuantizedDTypePolicy(DTypePolicy):
             source_name = dtype_policy().name
         super().__init__(source_name)
         if mode not in QUANTIZATION_MODES:
-            raise ValueError(
-                f"Invalid quantization mode. Expected one of {QUANTIZATION_MODES}. Received: mode={mode}"
-            )
+            raise ValueError(f"Invalid quantization mode. Expected one of {QUANTIZATION_MODES}. Received: mode={mode}")
         if mode == "int8" and self.compute_dtype == "float16":
             raise ValueError(f"Quantization mode='{mode}' doesn't work well with compute_dtype='float16'.")
         self._name = f"{mode}_from_{source_name}"

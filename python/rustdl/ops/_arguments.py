@@ -305,7 +305,9 @@ def unique(
         values = _fitted(values, along, size, fill_value)
         first, counts = _fitted(first, 0, size, first[:1].min(initial=0)), _fitted(counts, 0, size, 0)
         inverse = np.minimum(inverse, np.maximum(size - 1, 0))
-    extra = [backend.convert_to_tensor(a.astype("int32")) for a, f in zip((first, inverse, counts), flags, strict=True) if f]
+    extra = [
+        backend.convert_to_tensor(a.astype("int32")) for a, f in zip((first, inverse, counts), flags, strict=True) if f
+    ]
     found = backend.convert_to_tensor(values, dtype=x.dtype)
     return (found, *extra) if extra else found
 

@@ -34,8 +34,8 @@ def _ctc_decode(
         mask_index: The class of the blank; the last one with `None`.
 
     Returns:
-        Pair of labels (`int32`, shape `(1 or top_paths, batch, frames)`, -1 behind the last) and scores: minus the sum of
-        the likeliest logits, shape `(batch, 1)`, or log-probabilities of the sequences, shape `(batch, top_paths)`.
+        Pair of labels (`int32`, shape `(1 or top_paths, batch, frames)`, -1 behind the last) and scores: minus the sum
+        of the likeliest logits, shape `(batch, 1)`, or log-probabilities of the sequences, shape `(batch, top_paths)`.
 
     Example:
         >>> from rustdl import ops

@@ -6,8 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from rustdl import _rustdl, backend, tree
-from rustdl._rustdl import Tensor
+from rustdl import backend
 from rustdl._rustdl import ops as engine
 from rustdl.backend.dtypes import is_float_dtype
 from rustdl.ops._symbolic import symbolic
@@ -108,8 +107,7 @@ cdist: Any = symbolic(_cdist, "cdist")
 def jvp(fun: Callable[..., Any], primals: Any, tangents: Any, has_aux: bool = False) -> Any:
     """The value of a function and its derivative in a direction.
 
-    The direction derivative is found by differentiating twice backwards: `g(u) = J^T u` is linear in `u`, and the
-    transpose of that map, applied to the direction, is `J t` (Townsend 2017).
+    Keras' way to call `rustdl.jvp`.
 
     Args:
         fun: A function of tensors (or nested structures of them) that returns such.
@@ -130,46 +128,11 @@ def jvp(fun: Callable[..., Any], primals: Any, tangents: Any, has_aux: bool = Fa
         >>> float(value), float(slope)
         (9.0, 12.0)
     """
+    from rustdl.transforms.products import jvp as product
+
     if not isinstance(primals, (list, tuple)) or not isinstance(tangents, (list, tuple)):
         raise TypeError(
             "jvp: `primals` and `tangents` must be lists or tuples of arguments. "
             f"Received: primals={primals}, tangents={tangents}"
         )
-    tree.assert_same_structure(list(primals), list(tangents))
-    inputs = [backend.convert_to_tensor(x) for x in tree.flatten(primals)]
-    directions = [
-        backend.convert_to_tensor(t, dtype=x.dtype) for x, t in zip(inputs, tree.flatten(tangents), strict=True)
-    ]
-    for x, t in zip(inputs, directions, strict=True):
-        if tuple(x.shape) != tuple(t.shape):
-            raise ValueError(f"jvp: a primal has shape {tuple(x.shape)} and its tangent {tuple(t.shape)}")
-    leaves = [_rustdl.leaf(x) if is_float_dtype(x.dtype) else x for x in inputs]
-    result = fun(*tree.pack_sequence_as(primals, leaves))
-    if has_aux:
-        if not isinstance(result, tuple) or len(result) != 2:
-            raise ValueError(f"jvp: with has_aux=True `fun` must return a pair. Received: {result}")
-        result, aux = result
-    outputs = [backend.convert_to_tensor(y) for y in tree.flatten(result)]
-    slopes = _directional(outputs, leaves, directions)
-    outer = any(x.is_recorded and not x.is_traced for x in (*inputs, *directions))
-    values = [y if outer or y.is_traced else _rustdl.detach(y) for y in outputs]
-    slopes = [s if outer or s.is_traced else _rustdl.detach(s) for s in slopes]
-    found = tree.pack_sequence_as(result, values), tree.pack_sequence_as(result, slopes)
-    return (*found, aux) if has_aux else found
-
-
-def _directional(outputs: list[Any], leaves: list[Any], directions: list[Any]) -> list[Any]:
-    """The derivative of each output, where the leaves move in these directions."""
-    watched = [(x, t) for x, t in zip(leaves, directions, strict=True) if is_float_dtype(x.dtype)]
-    moving = [i for i, y in enumerate(outputs) if is_float_dtype(y.dtype) and y.is_recorded]
-    slopes: list[Tensor] = [engine.zeros_like(y) for y in outputs]
-    if not watched or not moving:
-        return slopes
-    seeds = [_rustdl.leaf(engine.zeros_like(outputs[i])) for i in moving]
-    pulled = _rustdl.backward([outputs[i] for i in moving], [x for x, _ in watched], seeds, create_graph=True)
-    pairs = [(g, t) for g, (_, t) in zip(pulled, watched, strict=True) if g is not None and g.is_recorded]
-    if pairs:
-        pushed = _rustdl.backward([g for g, _ in pairs], seeds, [t for _, t in pairs], create_graph=True)
-        for i, slope in zip(moving, pushed, strict=True):
-            slopes[i] = slopes[i] if slope is None else slope
-    return slopes
+    return product(fun, tuple(primals), tuple(tangents), has_aux=has_aux)

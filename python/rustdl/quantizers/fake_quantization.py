@@ -42,7 +42,6 @@ def _fake_quant(
     def along(x: Any) -> Any:
         return ops.reshape(x, shape if axis is not None and x.size > 1 else [])
 
-    @ops.custom_gradient
     def rounded(x: Any, low: Any, high: Any) -> Any:
         compute_dtype = result_type(low.dtype, "float32")
         least, largest = 1 if narrow_range else 0, 2 ** int(num_bits) - 1
@@ -68,7 +67,7 @@ def _fake_quant(
 
         return y, gradient
 
-    return rounded(inputs, low, high)
+    return ops.custom_gradient(rounded)(inputs, low, high)
 
 
 fake_quant_with_min_max_vars: Any = symbolic(_fake_quant, "fake_quant_with_min_max_vars")

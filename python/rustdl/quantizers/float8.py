@@ -76,7 +76,6 @@ def quantize_and_dequantize(inputs: Any, scale: Any, quantized_dtype: Any, compu
 def _round(x: Any, mantissa: int, least: int) -> Any:
     """Rounded to so many bits behind the leading one, ties to even; below 2^least to multiples of its last place."""
 
-    @ops.custom_gradient
     def rounded(x: Any) -> Any:
         wide = ops.cast(x, "float32")
         magnitude = ops.maximum(ops.abs(wide), 2.0**least)
@@ -89,4 +88,4 @@ def _round(x: Any, mantissa: int, least: int) -> Any:
 
         return y, gradient
 
-    return rounded(x)
+    return ops.custom_gradient(rounded)(x)

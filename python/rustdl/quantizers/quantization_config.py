@@ -176,9 +176,7 @@ def resolve_config(mode: Any, config: Any) -> Any:
             return defaults[mode]()
         if mode is None:
             raise ValueError("You must provide either `mode` or `config` to `quantize`.")
-        raise ValueError(
-            f"For {mode.upper()}, you must pass a `{mode.upper()}Config` object in the `config` argument."
-        )
+        raise ValueError(f"For {mode.upper()}, you must pass a `{mode.upper()}Config` object in the `config` argument.")
     if not isinstance(config, QuantizationConfig):
         raise ValueError(
             "Argument `config` must be an instance of `QuantizationConfig`. "

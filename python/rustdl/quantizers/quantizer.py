@@ -95,7 +95,7 @@ def abs_max_quantize_grouped_with_zero_point(
         to_numpy: Makes no difference, as for `abs_max_quantize`.
 
     Returns:
-        The quantized matrix, and scales and zero points (`int8`) of shape `(groups, outputs)`; `x` is about `(q - z) s`.
+        Quantized matrix, scales and zero points (`int8`), both of shape `(groups, outputs)`. `x` is about `(q - z) s`.
     """
     del to_numpy
     inputs = ops.convert_to_tensor(inputs)
