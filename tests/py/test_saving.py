@@ -390,3 +390,26 @@ def test_shared_objects_stay_shared():
 def test_plain_values(value):
     again = saving.deserialize_keras_object(saving.serialize_keras_object(value))
     assert again == ([1, [2, 3]] if isinstance(value, list) else value)
+
+
+def test_lists_made_by_properties_are_not_confused() -> None:
+    """`Model.layers` is a new list at each call: the walk keeps it, so that its id is not given to another."""
+
+    class Crowd(rustdl.Model):
+        """Has many properties that make lists, which are gone at once."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = [rustdl.layers.Dense(1, name=f"dense_{i}") for i in range(20)]
+
+        for i in range(20):
+            vars()[f"made_{i}"] = property(lambda self, i=i: [self.inner[i]])
+
+        def call(self, x):
+            return sum(layer(x) for layer in self.inner)
+
+    model = Crowd()
+    model(np.ones((1, 3), "float32"))
+    from rustdl.saving.state import walk
+
+    assert {obj.name for _, obj in walk(model)} >= {f"dense_{i}" for i in range(20)}

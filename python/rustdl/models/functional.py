@@ -82,6 +82,9 @@ class Functional(Function, Model):
         """The symbolic outputs, in their structure."""
         return self._outputs_struct
 
+    def _obj_type(self) -> str:
+        return "Functional"
+
     @property
     def input_names(self) -> list[str]:
         """The names of the inputs."""

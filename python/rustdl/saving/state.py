@@ -72,14 +72,15 @@ def walk(root: Any, skip: Any = ()) -> Iterator[tuple[str, Any]]:
         root: the object to start from; its path is empty.
         skip: objects to leave out.
     """
-    seen = {id(obj) for obj in skip}
+    seen = {id(obj): obj for obj in skip}
     yield from _walk(root, "", seen)
 
 
-def _walk(obj: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+def _walk(obj: Any, path: str, seen: dict[int, Any]) -> Iterator[tuple[str, Any]]:
     if id(obj) in seen:
         return
-    seen.add(id(obj))
+    # Objects are kept, not only their ids: lists that properties make would die, and others be born with their ids.
+    seen[id(obj)] = obj
     if is_saveable(obj):
         yield path, obj
         children: Iterator[tuple[str, Any]] = ((_join(path, name), child) for name, child in _attributes(obj))
@@ -142,7 +143,8 @@ class _Loader:
     def __init__(self, weights: Any, assets: Any, skip: Any) -> None:
         self.weights = weights
         self.assets = assets
-        self.done = {id(obj) for obj in skip}
+        # By id, with the objects, whose ids would else be given to others once they are gone.
+        self.done = {id(obj): obj for obj in skip}
         self.open: set[int] = set()
         self.failures: dict[int, tuple[Any, Exception]] = {}
         self.before: list[tuple[Any, Any]] = []
@@ -163,7 +165,7 @@ class _Loader:
                 self.load(child, child_path)
         self.open.discard(id(obj))
         if len(self.failures) <= count and id(obj) not in self.failures:
-            self.done.add(id(obj))
+            self.done[id(obj)] = obj
 
     def _load_own(self, obj: Any, path: str) -> None:
         own = [(v, v.value) for v in _variables_of(obj)]
