@@ -28,7 +28,7 @@ pub mod checkpoint;
 pub mod op;
 pub mod ops;
 pub mod tensor;
-
+// The body of a loop (`ops::scan`) is a compiled graph, so the compiler shares the ops' layer.
 pub mod graph;
 
 pub mod io;

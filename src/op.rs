@@ -103,6 +103,27 @@ pub trait Op: Debug + Send + Sync + 'static {
     fn is_pure(&self) -> bool {
         true
     }
+
+    /// For an op that computes all outputs of another and then more (those that a gradient needs):
+    /// the numbers of the ops of that kind, each before those that extend it, its own last. Of two
+    /// calls with the same inputs, one lineage being the start of the other, one suffices.
+    fn lineage(&self) -> &[u64] {
+        &[]
+    }
+
+    /// The same op over inputs and output with one more leading axis of this size, if it is an op of
+    /// one input that treats each slice alike.
+    fn over_steps(&self, steps: usize) -> Option<std::sync::Arc<dyn Op>> {
+        let _ = steps;
+        None
+    }
+
+    /// The sum of the op's only output over all steps, from inputs stacked along a new leading axis,
+    /// where one call does it.
+    fn sum_over_steps(&self, stacked: &[Tensor]) -> Option<Result<Tensor>> {
+        let _ = stacked;
+        None
+    }
 }
 
 /// What a kernel is handed: input views and outputs to fill.

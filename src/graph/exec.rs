@@ -267,11 +267,7 @@ impl Plan {
     /// Takes an arena and the cells for one or more steps.
     pub fn session(&self) -> Result<Session<'_>> {
         make_exclusive(&self.updated)?;
-        let arena = self.arenas.lock().unwrap_or_else(|e| e.into_inner()).pop();
-        let arena = match arena {
-            Some(a) => a,
-            None => Buffer::new("plan", self.arena_bytes)?,
-        };
+        let arena = self.take_arena()?;
         let mut held: Vec<Tensor> = Vec::with_capacity(self.cells.len());
         for cell in &self.cells {
             let mut value = cell.lock();
@@ -290,6 +286,43 @@ impl Plan {
             held,
             states,
         })
+    }
+}
+
+impl Plan {
+    /// An arena for [`Plan::step_over`], given back by [`Plan::give_arena`].
+    pub(super) fn take_arena(&self) -> Result<Buffer> {
+        let arena = self.arenas.lock().unwrap_or_else(|e| e.into_inner()).pop();
+        arena.map_or_else(|| Buffer::new("plan", self.arena_bytes), Ok)
+    }
+
+    pub(super) fn give_arena(&self, arena: Buffer) {
+        let mut arenas = self.arenas.lock().unwrap_or_else(|e| e.into_inner());
+        if arenas.len() < 8 {
+            arenas.push(arena);
+        }
+    }
+
+    /// Runs all steps once, the arguments read from `inputs` and the cells written at `states`.
+    ///
+    /// # Safety
+    /// Each pointer must be valid for a contiguous array of its argument's or cell's type, and no
+    /// cell may overlap an argument, another cell or the arena.
+    pub(super) unsafe fn step_over(
+        &self,
+        arena: &Buffer,
+        inputs: &[*const u8],
+        states: &[*mut u8],
+    ) {
+        let bases = Bases {
+            arena: arena.ptr(),
+            inputs,
+            states,
+            constants: &self.constants,
+        };
+        for step in &self.steps {
+            run_step(step, &bases);
+        }
     }
 }
 
@@ -392,10 +425,7 @@ impl Session<'_> {
 impl Drop for Session<'_> {
     fn drop(&mut self) {
         if let Some(arena) = self.arena.take() {
-            let mut arenas = self.plan.arenas.lock().unwrap_or_else(|e| e.into_inner());
-            if arenas.len() < 8 {
-                arenas.push(arena);
-            }
+            self.plan.give_arena(arena);
         }
         self.held.clear();
     }

@@ -137,15 +137,12 @@ impl Capture {
         let mut seen = std::collections::HashSet::new();
         let mut found = Vec::new();
         let traced = |t: &Tensor| {
-            if t.is_traced() {
-                t.node().map(|n| n.0.clone())
-            } else {
-                None
-            }
+            let (node, i) = t.node().filter(|_| t.is_traced())?;
+            (!self.values.contains_key(&(node.id, i))).then(|| node.clone())
         };
         let mut stack: Vec<Arc<Traced>> = targets.iter().filter_map(traced).collect();
         while let Some(node) = stack.pop() {
-            if self.values.contains_key(&(node.id, 0)) || !seen.insert(node.id) {
+            if !seen.insert(node.id) {
                 continue;
             }
             stack.extend(node.inputs.iter().filter_map(traced));

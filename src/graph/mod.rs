@@ -6,12 +6,14 @@
 //! - `merge`: equal loops over different arrays become one step;
 //! - [`plan`]: order, storage, arena offsets, state updates in place;
 //! - [`exec`]: runs the plan, without allocating;
+//! - `exec_loop`: runs the body of a loop over slices of the caller's arrays;
 //! - [`state`]: cells that hold variables between steps;
 //! - [`dump`]: the graph and the plan as text.
 
 mod arena;
 pub mod dump;
 pub mod exec;
+mod exec_loop;
 pub mod fuse;
 pub mod ir;
 mod merge;
@@ -22,6 +24,7 @@ pub mod state;
 mod tests;
 
 pub use exec::Plan;
+pub(crate) use exec_loop::{Loop, While};
 pub use state::Cell;
 
 use crate::error::Result;

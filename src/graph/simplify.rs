@@ -1,4 +1,4 @@
-//! Merges equal nodes. Dead nodes never enter a graph: it is captured from its results.
+//! Merges equal nodes, and nodes of which one gives more than the other. Dead nodes never enter a graph: it is captured from its results.
 
 use super::ir::{Graph, Node, Source, ValueId};
 use crate::op::Kind;
@@ -9,6 +9,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 pub fn simplify(graph: Graph) -> Graph {
     let mut renamed: Vec<ValueId> = (0..graph.values.len()).collect();
     let mut known: HashMap<u64, Vec<usize>> = HashMap::new();
+    let mut lines: HashMap<u64, Vec<usize>> = HashMap::new();
     let mut out = Graph {
         values: graph.values,
         ..Graph::default()
@@ -25,7 +26,16 @@ pub fn simplify(graph: Graph) -> Graph {
             continue;
         }
         let index = out.nodes.len();
-        if node.op.is_pure() {
+        if let Some(&root) = node.op.lineage().first() {
+            let relatives = lines.entry(root).or_default();
+            if relatives
+                .iter()
+                .any(|&i| join(&mut out, i, &node, &mut renamed))
+            {
+                continue;
+            }
+            relatives.push(index);
+        } else if node.op.is_pure() {
             let candidates = known.entry(digest(&node)).or_default();
             if let Some(&twin) = candidates
                 .iter()
@@ -46,6 +56,28 @@ pub fn simplify(graph: Graph) -> Graph {
     out.outputs = graph.outputs.iter().map(|&v| renamed[v]).collect();
     out.updates = graph.updates.iter().map(|&v| renamed[v]).collect();
     out
+}
+
+/// If `node` and node `i` compute the same but that one of them gives more ([`crate::op::Op::lineage`]):
+/// lets node `i` give all of it.
+fn join(graph: &mut Graph, i: usize, node: &Node, renamed: &mut [ValueId]) -> bool {
+    let held = &mut graph.nodes[i];
+    let (old, new) = (held.op.lineage(), node.op.lineage());
+    if held.ins != node.ins || !(old.starts_with(new) || new.starts_with(old)) {
+        return false;
+    }
+    for (&mine, &theirs) in node.outs.iter().zip(&held.outs) {
+        renamed[mine] = theirs;
+    }
+    let shared = held.outs.len();
+    if node.outs.len() > shared {
+        held.op = node.op.clone();
+        for (k, &v) in node.outs.iter().enumerate().skip(shared) {
+            held.outs.push(v);
+            graph.values[v].source = Source::Node(i, k);
+        }
+    }
+    true
 }
 
 /// For a node all of whose outputs are its inputs as they are (x * 1, a cast to the same type): which.

@@ -104,6 +104,16 @@ impl Op for MatMul {
     fn takes_strided(&self, _: usize) -> bool {
         true
     }
+
+    fn sum_over_steps(&self, stacked: &[Tensor]) -> Option<Result<Tensor>> {
+        let (a, b) = (&stacked[0], &stacked[1]);
+        // sum_t A_t B_t = [A_0 A_1 ..] [B_0; B_1; ..]: the steps join the axis that is summed over.
+        (a.rank() == 3 && b.rank() == 3).then(|| {
+            let (steps, m, k, n) = (a.shape()[0], a.shape()[1], a.shape()[2], b.shape()[2]);
+            let rows = view::reshape_to(&view::permute(a, &[1, 0, 2])?, &[m, steps * k])?;
+            bind1(MatMul, &[&rows, &view::reshape_to(b, &[steps * k, n])?])
+        })
+    }
 }
 
 fn mismatch(a: &[usize], b: &[usize]) -> Error {

@@ -71,6 +71,29 @@ impl Op for View {
         Kind::View
     }
 
+    fn over_steps(&self, steps: usize) -> Option<std::sync::Arc<dyn Op>> {
+        let with_steps = |shape: &Shape| {
+            std::iter::once(steps)
+                .chain(shape.iter().copied())
+                .collect()
+        };
+        Some(std::sync::Arc::new(match self {
+            View::Reshape(shape) => View::Reshape(with_steps(shape)),
+            View::Permute(order) => View::Permute(
+                std::iter::once(0)
+                    .chain(order.iter().map(|i| i + 1))
+                    .collect(),
+            ),
+            View::Slice(axes) => View::Slice(
+                std::iter::once((0, 1, steps))
+                    .chain(axes.iter().copied())
+                    .collect(),
+            ),
+            // Axes that the input has not would stand before that of the steps.
+            View::Broadcast(_) => return None,
+        }))
+    }
+
     fn view(&self, x: &Aval, strides: &[isize]) -> Option<Layout> {
         let mut offset = 0;
         let strides = match self {

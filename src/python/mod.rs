@@ -2,6 +2,7 @@
 //!
 //! Functions of the registry register themselves ([`edge::Function`]); here stand the classes.
 
+mod control;
 mod convert;
 mod custom;
 pub mod edge;
@@ -35,6 +36,7 @@ fn _rustdl(m: &Bound<'_, PyModule>) -> PyResult<()> {
     custom::register(m)?;
     files::register(m)?;
     transform::register(m)?;
+    control::register(m)?;
     graph::register(m)
 }
 

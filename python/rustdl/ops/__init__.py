@@ -24,14 +24,15 @@ def _register(module: str, names: str) -> None:
 
 
 _register("_normalization", "batch_normalization layer_normalization rms_normalization")
+_register("loops", "scan map vectorized_map fori_loop while_loop associative_scan")
 _register("rnn", "lstm gru simple_rnn")
 _register("attention", "dot_product_attention")
 _register("crossentropy", "binary_crossentropy categorical_crossentropy sparse_categorical_crossentropy")
 
 _register(
     "core",
-    "convert_to_tensor convert_to_numpy cast dtype shape is_tensor custom_gradient stop_gradient cond fori_loop "
-    "while_loop scan map vectorized_map associative_scan switch saturate_cast slice slice_update",
+    "convert_to_tensor convert_to_numpy cast dtype shape is_tensor custom_gradient stop_gradient cond "
+    "switch saturate_cast slice slice_update",
 )
 _register(
     "_numpy",
