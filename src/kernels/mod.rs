@@ -12,4 +12,5 @@ pub mod gather;
 pub mod gemm;
 pub mod matmul;
 pub mod pool;
+pub mod rnn;
 pub mod sort;

@@ -28,6 +28,7 @@ pub mod pool;
 pub mod products;
 pub mod random;
 pub mod rearrange;
+pub mod recurrent;
 pub mod reduce;
 pub mod rows;
 pub mod samples;

@@ -76,16 +76,21 @@ def _tensors(structure: Any) -> list[Tensor]:
 
 
 def _run_scan(
-    name: str, step: _Step, init: list[Tensor], xs: list[Tensor], steps: tuple[int, bool], carries: Any, ys: Any
-) -> tuple[list[Tensor], list[Tensor]]:
-    """The loop over a traced step; variables that it assigned get their last values."""
+    step: _Step, init: list[Tensor], xs: list[Tensor], steps: tuple[int, bool], carries: list[Tensor], y: Any
+) -> tuple[list[Tensor], Any]:
+    """The loop over a traced step: the last carries, and the outputs stacked, in the structure of those of a step.
+
+    Variables that the step assigned get their last values.
+    """
     values = [v._uncast() for v in step.variables]
+    outputs = [backend.convert_to_tensor(leaf) for leaf in tree.flatten(y) if leaf is not None]
     last, stacked = _rustdl.scan(
-        steps, [*init, *values], xs, (step.carries, step.slices), ([*carries, *step.assigned], ys)
+        steps, [*init, *values], xs, (step.carries, step.slices), ([*carries, *step.assigned], outputs)
     )
     for variable, value in zip(step.variables, last[len(init) :], strict=True):
         variable.assign(value)
-    return last[: len(init)], stacked
+    left = iter(stacked)
+    return last[: len(init)], tree.map_structure(lambda leaf: None if leaf is None else next(left), y)
 
 
 def _describe(x: Any) -> str:
@@ -112,6 +117,12 @@ def _check_carry(name: str, init: Any, before: list[Tensor], after: Any) -> list
 
 def _is_number(x: Any) -> bool:
     return isinstance(x, (bool, int, float))
+
+
+def _stacked(xs: Any) -> Any:
+    """Inputs of a loop: a list of numbers is one tensor, not a structure of tensors without axes."""
+    flat = tree.flatten(xs)
+    return backend.convert_to_tensor(xs) if flat and all(_is_number(x) for x in flat) else xs
 
 
 def _with_dtypes(init: Any, after: Any) -> Any:
@@ -159,10 +170,8 @@ def _looped_scan(f: Any, init: Any, xs: Any, flat: list[Any], n: int, reverse: b
             better = tree.map_structure(backend.convert_to_tensor, better)
             return _looped_scan(f, better, xs, flat, n, reverse, None)
     carries = _check_carry("scan", init, first, carry)
-    last, stacked = _run_scan("scan", step, first, flat, (n, reverse), carries, _tensors(y))
-    if y is None or all(leaf is None for leaf in tree.flatten(y)):
-        return tree.pack_sequence_as(init, last), None
-    return tree.pack_sequence_as(init, last), tree.pack_sequence_as(y, stacked)
+    last, stacked = _run_scan(step, first, flat, (n, reverse), carries, y)
+    return tree.pack_sequence_as(init, last), stacked
 
 
 def _scan(f: Any, init: Any, xs: Any = None, length: int | None = None, reverse: bool = False, unroll: Any = 1) -> Any:
@@ -172,6 +181,7 @@ def _scan(f: Any, init: Any, xs: Any = None, length: int | None = None, reverse:
         raise ValueError(f"`unroll` must be an positive integer or boolean. Received: unroll={unroll}")
     if xs is None and length is None:
         raise ValueError("Got no `xs` to scan over and `length` not provided.")
+    xs = _stacked(xs)
     flat = [] if xs is None else _tensors(xs)
     n = int(length) if length is not None else flat[0].shape[0]
     if any(x.shape[0] != n for x in flat):
@@ -217,6 +227,7 @@ def scan(f: Any, init: Any, xs: Any = None, length: int | None = None, reverse: 
 
 
 def _map(f: Any, xs: Any) -> Any:
+    xs = _stacked(xs)
     flat = _tensors(xs)
     n = flat[0].shape[0]
 
@@ -232,8 +243,7 @@ def _map(f: Any, xs: Any) -> Any:
         step = _trace("map", lambda _, slices: one(slices), [], flat)
     except TracedError:
         return unrolled()
-    _, stacked = _run_scan("map", step, [], flat, (n, False), [], _tensors(step.result))
-    return tree.pack_sequence_as(step.result, stacked)
+    return _run_scan(step, [], flat, (n, False), [], step.result)[1]
 
 
 _symbolic_map: Any = symbolic(_map, "map")
@@ -410,6 +420,7 @@ def _associative_scan(f: Any, elems: Any, reverse: bool = False, axis: int = 0) 
 
     if not callable(f):
         raise TypeError(f"`f` should be a callable. Received: f={f}")
+    elems = _stacked(elems)
     flat = _tensors(elems)
     sizes = {x.shape[axis] for x in flat}
     if len(sizes) != 1:

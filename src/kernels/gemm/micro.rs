@@ -16,7 +16,7 @@ pub(super) const MAX_MR: usize = 12;
 
 /// The operands of one tile.
 #[derive(Clone, Copy)]
-pub(super) struct Tile<T> {
+pub(crate) struct Tile<T> {
     /// Length of the sums.
     pub k: usize,
     /// First element of the rows of A, and the distances between rows and between columns.
@@ -145,10 +145,10 @@ pub(super) unsafe fn multiply_add<T, L: Lanes<T>>(a: L::V, b: L::V, c: L::V) -> 
 }
 
 /// Runs a tile.
-pub(super) type Run<T> = unsafe fn(&Tile<T>);
+pub(crate) type Run<T> = unsafe fn(&Tile<T>);
 
 /// The micro-kernels of one level and element type.
-pub(super) struct Table<T> {
+pub(crate) struct Table<T> {
     /// Lanes of a vector.
     pub lanes: usize,
     /// Vectors of columns of the largest tile.

@@ -31,7 +31,10 @@ mod split;
 mod tests;
 
 pub use bf16::gemm_bf16;
+pub(crate) use blocked::panel_nv;
 pub use epilogue::{Activation, Epilogue};
+pub(crate) use micro::{Table, Tile};
+pub(crate) use pack::Pack;
 pub use packed::PackedB;
 pub use plain::{Plain, gemm_plain};
 

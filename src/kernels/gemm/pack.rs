@@ -7,7 +7,7 @@ use crate::simd::{Float, Isa, Kernel, Lanes, Level, entry};
 
 /// `dst[p * width + j] = src[p * step + j * line]` for `p < k`, `j < count`; 0 for the other `j < width`.
 #[derive(Clone, Copy)]
-pub(super) struct Pack<T> {
+pub(crate) struct Pack<T> {
     pub k: usize,
     pub count: usize,
     pub width: usize,

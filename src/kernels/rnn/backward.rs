@@ -1,0 +1,123 @@
+//! The steps in the opposite order: gradients of the gates, carried from step to step.
+
+use super::cells::{BackRows, backward_rows};
+use super::{Spec, pack, packed_len, panels, tiles};
+use crate::buffer::with_scratch;
+use crate::kernels::gemm::{Table, Tile};
+use crate::simd::{Float, Level, level};
+
+/// The arrays of a backward call, all contiguous; names as in [`super::Forward`].
+#[derive(Clone, Copy)]
+pub(super) struct Backward<T> {
+    /// Sizes and modes.
+    pub spec: Spec,
+    /// `[U, G U]`
+    pub recurrent: *const T,
+    /// What the forward call kept.
+    pub saved: *const T,
+    /// See `saved`.
+    pub before_h: *const T,
+    /// See `saved`.
+    pub before_c: *const T,
+    /// `[batch, steps]`; may be null.
+    pub mask: *const bool,
+    /// Gradients: of the outputs `[batch, steps, U]`, ...
+    pub gy: *const T,
+    /// ... of the last states.
+    pub gh: *const T,
+    /// See `gh`.
+    pub gc: *const T,
+    /// `[batch, steps, G U]`: gradients of what the gates are computed from, ...
+    pub dx: *mut T,
+    /// ... and for a GRU of the recurrent products; null for others, where they are the same.
+    pub dr: *mut T,
+    /// Gradients of the first states.
+    pub dh: *mut T,
+    /// See `dh`.
+    pub dc: *mut T,
+}
+
+// SAFETY: the arrays are the caller's; tasks write different rows.
+unsafe impl<T> Sync for Backward<T> {}
+
+/// Runs all steps.
+///
+/// # Safety
+/// The arrays can be read and written as their shapes say, and the outputs overlap nothing.
+pub(super) unsafe fn run<T: Float>(b: &Backward<T>) {
+    let level = level();
+    let (units, k) = (b.spec.units, b.spec.units * b.spec.cell.gates());
+    if b.spec.batch == 0 || units == 0 {
+        return;
+    }
+    with_scratch::<T, _>(packed_len::<T>(level, k, units), |packed| {
+        let packed = packed.as_mut_ptr().cast::<T>();
+        // The transpose: column u of it is row u of the weights.
+        pack(level, (k, units), b.recurrent, (1, k as isize), packed);
+        let packed = packed as usize;
+        b.spec.over_rows(|first, rows| {
+            // SAFETY: as the caller promised; each task has its own rows.
+            unsafe { task(b, level, packed as *const T, first, rows) }
+        });
+    });
+}
+
+/// All steps of some rows.
+unsafe fn task<T: Float>(
+    b: &Backward<T>,
+    level: Level,
+    packed: *const T,
+    first: usize,
+    rows: usize,
+) {
+    let (units, k) = (b.spec.units, b.spec.units * b.spec.cell.gates());
+    let table = Table::<T>::of(level);
+    let state = rows * units;
+    with_scratch::<T, _>(2 * state + rows * k, |scratch| {
+        let scratch = scratch.as_mut_ptr().cast::<T>();
+        let (dh, dc, gates) = (scratch, scratch.add(state), scratch.add(2 * state));
+        dh.copy_from_nonoverlapping(b.gh.add(first * units), state);
+        if !b.gc.is_null() {
+            dc.copy_from_nonoverlapping(b.gc.add(first * units), state);
+        }
+        for s in (0..b.spec.steps).rev() {
+            backward_rows(
+                level,
+                BackRows {
+                    b,
+                    step: s,
+                    first,
+                    rows,
+                    dh,
+                    dc,
+                    gates,
+                },
+            );
+            let mut panel = packed;
+            for (at, vectors, width) in panels(units, table.lanes, table.nv) {
+                let padded = vectors * table.lanes;
+                let tail = width - (vectors - 1) * table.lanes;
+                for (row, count) in tiles(rows, table.max_rows(vectors)) {
+                    let tile = Tile {
+                        k,
+                        a: gates.add(row * k),
+                        a_rs: k as isize,
+                        a_cs: 1,
+                        b: panel,
+                        b_rs: padded as isize,
+                        c: dh.add(row * units + at),
+                        c_rs: units as isize,
+                        tail,
+                        accumulate: true,
+                    };
+                    table.get(count, vectors, tail == table.lanes)(&tile);
+                }
+                panel = panel.add(k * padded);
+            }
+        }
+        b.dh.add(first * units).copy_from_nonoverlapping(dh, state);
+        if !b.dc.is_null() {
+            b.dc.add(first * units).copy_from_nonoverlapping(dc, state);
+        }
+    });
+}

@@ -1,0 +1,408 @@
+//! The pass over the gates of one step: activations and states, and their derivatives.
+
+use super::{Backward, Cell, Forward};
+use crate::simd::{Float, Isa, Kernel, Lanes, Level, entry};
+
+/// Some rows and units of one step.
+pub(super) struct Rows<'a, T> {
+    pub f: &'a Forward<T>,
+    pub step: usize,
+    pub first: usize,
+    pub rows: usize,
+    /// First unit, and how many.
+    pub at: usize,
+    pub width: usize,
+    /// The products of the state before with the weights: for each row the gates, `padded` apart.
+    pub sums: *const T,
+    pub padded: usize,
+    /// The states before and after, `[rows, units]`.
+    pub old: *const T,
+    pub new: *mut T,
+    pub c: *mut T,
+}
+
+/// Computes the states after a step from the products.
+///
+/// # Safety
+/// The arrays are valid for the rows and units named; the CPU has `level`.
+pub(super) unsafe fn forward_rows<T: Float>(level: Level, rows: Rows<T>) {
+    entry::<Rows<T>>(level)(rows)
+}
+
+/// Gradients of one step for some rows, all units.
+pub(super) struct BackRows<'a, T> {
+    pub b: &'a Backward<T>,
+    pub step: usize,
+    pub first: usize,
+    pub rows: usize,
+    /// Gradients of the states after the step; afterwards the part of those before it that does not
+    /// go through the weights.
+    pub dh: *mut T,
+    pub dc: *mut T,
+    /// The gradients that go through the weights, `[rows, gates units]`.
+    pub gates: *mut T,
+}
+
+/// Computes the gradients of the gates.
+///
+/// # Safety
+/// As [`forward_rows`].
+pub(super) unsafe fn backward_rows<T: Float>(level: Level, rows: BackRows<T>) {
+    entry::<BackRows<T>>(level)(rows)
+}
+
+impl<T: Float> Kernel for Rows<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<I: Isa>(self) {
+        match self.f.spec.cell {
+            Cell::Lstm => self.each::<T::Simd<I>>(lstm::<T, T::Simd<I>>),
+            Cell::Gru => self.each::<T::Simd<I>>(gru::<T, T::Simd<I>>),
+            Cell::Tanh => self.each::<T::Simd<I>>(simple::<T, T::Simd<I>, 0>),
+            Cell::Relu => self.each::<T::Simd<I>>(simple::<T, T::Simd<I>, 1>),
+            Cell::Linear => self.each::<T::Simd<I>>(simple::<T, T::Simd<I>, 2>),
+        }
+    }
+}
+
+/// Where a row of a step stands.
+struct At {
+    /// Row of the block, and of `[batch, steps]` arrays by time and by step.
+    row: usize,
+    timed: usize,
+    stepped: usize,
+}
+
+impl<T: Float> Rows<'_, T> {
+    #[inline(always)]
+    unsafe fn each<L: Lanes<T>>(&self, step: impl Fn(&Self, &At)) {
+        let (f, s) = (self.f, self.f.spec);
+        for row in 0..self.rows {
+            let start = (self.first + row) * s.steps;
+            let at = At {
+                row,
+                timed: start + s.time(self.step),
+                stepped: start + self.step,
+            };
+            let (units, from) = (s.units, row * s.units + self.at);
+            if !f.saved.is_null() {
+                let place = at.timed * units + self.at;
+                copy::<T, L>(self.old.add(from), f.before_h.add(place), self.width);
+                if !f.before_c.is_null() {
+                    copy::<T, L>(self.c.add(from), f.before_c.add(place), self.width);
+                }
+            }
+            if f.mask.is_null() || *f.mask.add(at.timed) {
+                step(self, &at);
+                continue;
+            }
+            copy::<T, L>(self.old.add(from), self.new.add(from), self.width);
+            let y = f.y.add(at.stepped * units + self.at);
+            if s.zero_masked {
+                zero::<T, L>(y, self.width);
+            } else {
+                copy::<T, L>(self.old.add(from), y, self.width);
+            }
+            if !f.saved.is_null() {
+                for g in 0..s.cell.saved() {
+                    let kept = f
+                        .saved
+                        .add((at.timed * s.cell.saved() + g) * units + self.at);
+                    zero::<T, L>(kept, self.width);
+                }
+            }
+        }
+    }
+
+    /// Input and bias of gate `g`, `n` units from `j`.
+    #[inline(always)]
+    unsafe fn input<L: Lanes<T>>(&self, at: &At, g: usize, j: usize, n: usize) -> L::V {
+        let (f, units) = (self.f, self.f.spec.units);
+        let column = g * units + self.at + j;
+        let x = L::load_partial(f.x.add(at.timed * f.spec.cell.gates() * units + column), n);
+        match f.bias.is_null() {
+            true => x,
+            false => L::add(x, L::load_partial(f.bias.add(column), n)),
+        }
+    }
+
+    /// The product with the recurrent weights of gate `g`, and its own bias.
+    #[inline(always)]
+    unsafe fn product<L: Lanes<T>>(&self, at: &At, g: usize, j: usize, n: usize) -> L::V {
+        let (f, gates) = (self.f, self.f.spec.cell.gates());
+        let p = L::load(self.sums.add((at.row * gates + g) * self.padded + j));
+        match f.recurrent_bias.is_null() {
+            true => p,
+            false => {
+                let column = g * f.spec.units + self.at + j;
+                L::add(p, L::load_partial(f.recurrent_bias.add(column), n))
+            }
+        }
+    }
+
+    /// What goes into the activation of gate `g`.
+    #[inline(always)]
+    unsafe fn total<L: Lanes<T>>(&self, at: &At, g: usize, j: usize, n: usize) -> L::V {
+        L::add(self.product::<L>(at, g, j, n), self.input::<L>(at, g, j, n))
+    }
+
+    #[inline(always)]
+    unsafe fn keep<L: Lanes<T>>(&self, at: &At, g: usize, j: usize, n: usize, v: L::V) {
+        let (f, units) = (self.f, self.f.spec.units);
+        if !f.saved.is_null() {
+            let place = (at.timed * f.spec.cell.saved() + g) * units + self.at + j;
+            L::store_partial(f.saved.add(place), v, n);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn give<L: Lanes<T>>(&self, at: &At, j: usize, n: usize, h: L::V) {
+        let units = self.f.spec.units;
+        L::store_partial(self.new.add(at.row * units + self.at + j), h, n);
+        L::store_partial(self.f.y.add(at.stepped * units + self.at + j), h, n);
+    }
+}
+
+#[inline(always)]
+unsafe fn copy<T: Float, L: Lanes<T>>(from: *const T, to: *mut T, n: usize) {
+    for j in (0..n).step_by(L::N) {
+        L::store_partial(to.add(j), L::load_partial(from.add(j), n - j), n - j);
+    }
+}
+
+#[inline(always)]
+unsafe fn zero<T: Float, L: Lanes<T>>(to: *mut T, n: usize) {
+    for j in (0..n).step_by(L::N) {
+        L::store_partial(to.add(j), L::zero(), n - j);
+    }
+}
+
+/// `c = f c + i g`, `h = o tanh(c)`.
+#[inline(always)]
+fn lstm<T: Float, L: Lanes<T>>(rows: &Rows<T>, at: &At) {
+    // SAFETY: `forward_rows` was promised valid arrays, and its kernel runs on a CPU that has `L`.
+    unsafe {
+        for j in (0..rows.width).step_by(L::N) {
+            let n = (rows.width - j).min(L::N);
+            let i = T::sigmoid::<L>(rows.total::<L>(at, 0, j, n));
+            let f = T::sigmoid::<L>(rows.total::<L>(at, 1, j, n));
+            let g = T::tanh::<L>(rows.total::<L>(at, 2, j, n));
+            let o = T::sigmoid::<L>(rows.total::<L>(at, 3, j, n));
+            let place = rows.c.add(at.row * rows.f.spec.units + rows.at + j);
+            let c = L::fma(i, g, L::mul(f, L::load_partial(place, n)));
+            L::store_partial(place, c, n);
+            rows.keep::<L>(at, 0, j, n, i);
+            rows.keep::<L>(at, 1, j, n, f);
+            rows.keep::<L>(at, 2, j, n, g);
+            rows.keep::<L>(at, 3, j, n, o);
+            rows.give::<L>(at, j, n, L::mul(o, T::tanh::<L>(c)));
+        }
+    }
+}
+
+/// `h = z h + (1 - z) tanh(x + r a)`, a the recurrent part of the candidate.
+#[inline(always)]
+fn gru<T: Float, L: Lanes<T>>(rows: &Rows<T>, at: &At) {
+    // SAFETY: as in `lstm`.
+    unsafe {
+        let units = rows.f.spec.units;
+        for j in (0..rows.width).step_by(L::N) {
+            let n = (rows.width - j).min(L::N);
+            let z = T::sigmoid::<L>(rows.total::<L>(at, 0, j, n));
+            let r = T::sigmoid::<L>(rows.total::<L>(at, 1, j, n));
+            let a = rows.product::<L>(at, 2, j, n);
+            let t = T::tanh::<L>(L::fma(r, a, rows.input::<L>(at, 2, j, n)));
+            let h = L::load_partial(rows.old.add(at.row * units + rows.at + j), n);
+            rows.keep::<L>(at, 0, j, n, z);
+            rows.keep::<L>(at, 1, j, n, r);
+            rows.keep::<L>(at, 2, j, n, t);
+            rows.keep::<L>(at, 3, j, n, a);
+            // z h + (1 - z) t = t + z (h - t)
+            rows.give::<L>(at, j, n, L::fma(z, L::sub(h, t), t));
+        }
+    }
+}
+
+/// `h = activation(z)`: 0 tanh, 1 relu, 2 none.
+#[inline(always)]
+fn simple<T: Float, L: Lanes<T>, const ACTIVATION: u8>(rows: &Rows<T>, at: &At) {
+    // SAFETY: as in `lstm`.
+    unsafe {
+        for j in (0..rows.width).step_by(L::N) {
+            let n = (rows.width - j).min(L::N);
+            let z = rows.total::<L>(at, 0, j, n);
+            let h = match ACTIVATION {
+                0 => T::tanh::<L>(z),
+                1 => L::max_nan(z, L::zero()),
+                _ => z,
+            };
+            rows.keep::<L>(at, 0, j, n, h);
+            rows.give::<L>(at, j, n, h);
+        }
+    }
+}
+
+impl<T: Float> Kernel for BackRows<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<I: Isa>(self) {
+        match self.b.spec.cell {
+            Cell::Lstm => self.each::<T::Simd<I>>(lstm_back::<T, T::Simd<I>>),
+            Cell::Gru => self.each::<T::Simd<I>>(gru_back::<T, T::Simd<I>>),
+            Cell::Tanh => self.each::<T::Simd<I>>(simple_back::<T, T::Simd<I>, 0>),
+            Cell::Relu => self.each::<T::Simd<I>>(simple_back::<T, T::Simd<I>, 1>),
+            Cell::Linear => self.each::<T::Simd<I>>(simple_back::<T, T::Simd<I>, 2>),
+        }
+    }
+}
+
+impl<T: Float> BackRows<'_, T> {
+    #[inline(always)]
+    unsafe fn each<L: Lanes<T>>(&self, step: impl Fn(&Self, &At)) {
+        let (b, s) = (self.b, self.b.spec);
+        let (units, gates) = (s.units, s.cell.gates());
+        for row in 0..self.rows {
+            let start = (self.first + row) * s.steps;
+            let at = At {
+                row,
+                timed: start + s.time(self.step),
+                stepped: start + self.step,
+            };
+            let masked = !b.mask.is_null() && !*b.mask.add(at.timed);
+            if !(masked && s.zero_masked) {
+                // The output is the state: its gradients add up.
+                let (dh, gy) = (self.dh.add(row * units), b.gy.add(at.stepped * units));
+                for j in (0..units).step_by(L::N) {
+                    let n = units - j;
+                    let sum = L::add(L::load_partial(dh.add(j), n), L::load_partial(gy.add(j), n));
+                    L::store_partial(dh.add(j), sum, n);
+                }
+            }
+            if !masked {
+                step(self, &at);
+                continue;
+            }
+            zero::<T, L>(self.gates.add(row * gates * units), gates * units);
+            zero::<T, L>(b.dx.add(at.timed * gates * units), gates * units);
+            if !b.dr.is_null() {
+                zero::<T, L>(b.dr.add(at.timed * gates * units), gates * units);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn saved<L: Lanes<T>>(&self, at: &At, g: usize, j: usize, n: usize) -> L::V {
+        let (b, s) = (self.b, self.b.spec);
+        L::load_partial(
+            b.saved.add((at.timed * s.cell.saved() + g) * s.units + j),
+            n,
+        )
+    }
+
+    /// Stores the gradient of gate `g`: of its input, and of its recurrent product.
+    #[inline(always)]
+    unsafe fn give<L: Lanes<T>>(
+        &self,
+        at: &At,
+        g: usize,
+        j: usize,
+        n: usize,
+        (x, r): (L::V, L::V),
+    ) {
+        let (b, units, gates) = (self.b, self.b.spec.units, self.b.spec.cell.gates());
+        L::store_partial(self.gates.add((at.row * gates + g) * units + j), r, n);
+        L::store_partial(b.dx.add((at.timed * gates + g) * units + j), x, n);
+        if !b.dr.is_null() {
+            L::store_partial(b.dr.add((at.timed * gates + g) * units + j), r, n);
+        }
+    }
+}
+
+/// `s (1 - s)`
+#[inline(always)]
+unsafe fn sigmoid_slope<T: Float, L: Lanes<T>>(s: L::V) -> L::V {
+    L::fnma(s, s, s)
+}
+
+/// `1 - t^2`
+#[inline(always)]
+unsafe fn tanh_slope<T: Float, L: Lanes<T>>(t: L::V) -> L::V {
+    L::fnma(t, t, L::splat(T::ONE))
+}
+
+#[inline(always)]
+fn lstm_back<T: Float, L: Lanes<T>>(rows: &BackRows<T>, at: &At) {
+    // SAFETY: as in `lstm`.
+    unsafe {
+        let units = rows.b.spec.units;
+        for j in (0..units).step_by(L::N) {
+            let n = (units - j).min(L::N);
+            let (i, f) = (rows.saved::<L>(at, 0, j, n), rows.saved::<L>(at, 1, j, n));
+            let (g, o) = (rows.saved::<L>(at, 2, j, n), rows.saved::<L>(at, 3, j, n));
+            let before = L::load_partial(rows.b.before_c.add(at.timed * units + j), n);
+            let (ph, pc) = (
+                rows.dh.add(at.row * units + j),
+                rows.dc.add(at.row * units + j),
+            );
+            let dh = L::load_partial(ph, n);
+            // As the forward pass computed it.
+            let t = T::tanh::<L>(L::fma(i, g, L::mul(f, before)));
+            let through = L::mul(L::mul(dh, o), tanh_slope::<T, L>(t));
+            let dc = L::add(L::load_partial(pc, n), through);
+            let di = L::mul(L::mul(dc, g), sigmoid_slope::<T, L>(i));
+            let df = L::mul(L::mul(dc, before), sigmoid_slope::<T, L>(f));
+            let dg = L::mul(L::mul(dc, i), tanh_slope::<T, L>(g));
+            let d_o = L::mul(L::mul(dh, t), sigmoid_slope::<T, L>(o));
+            rows.give::<L>(at, 0, j, n, (di, di));
+            rows.give::<L>(at, 1, j, n, (df, df));
+            rows.give::<L>(at, 2, j, n, (dg, dg));
+            rows.give::<L>(at, 3, j, n, (d_o, d_o));
+            L::store_partial(pc, L::mul(dc, f), n);
+            L::store_partial(ph, L::zero(), n);
+        }
+    }
+}
+
+#[inline(always)]
+fn gru_back<T: Float, L: Lanes<T>>(rows: &BackRows<T>, at: &At) {
+    // SAFETY: as in `lstm`.
+    unsafe {
+        let units = rows.b.spec.units;
+        for j in (0..units).step_by(L::N) {
+            let n = (units - j).min(L::N);
+            let (z, r) = (rows.saved::<L>(at, 0, j, n), rows.saved::<L>(at, 1, j, n));
+            let (t, a) = (rows.saved::<L>(at, 2, j, n), rows.saved::<L>(at, 3, j, n));
+            let before = L::load_partial(rows.b.before_h.add(at.timed * units + j), n);
+            let ph = rows.dh.add(at.row * units + j);
+            let dh = L::load_partial(ph, n);
+            let dz = L::mul(L::mul(dh, L::sub(before, t)), sigmoid_slope::<T, L>(z));
+            let dt = L::mul(L::fnma(dh, z, dh), tanh_slope::<T, L>(t));
+            let dr = L::mul(L::mul(dt, a), sigmoid_slope::<T, L>(r));
+            rows.give::<L>(at, 0, j, n, (dz, dz));
+            rows.give::<L>(at, 1, j, n, (dr, dr));
+            rows.give::<L>(at, 2, j, n, (dt, L::mul(dt, r)));
+            L::store_partial(ph, L::mul(dh, z), n);
+        }
+    }
+}
+
+#[inline(always)]
+fn simple_back<T: Float, L: Lanes<T>, const ACTIVATION: u8>(rows: &BackRows<T>, at: &At) {
+    // SAFETY: as in `lstm`.
+    unsafe {
+        let units = rows.b.spec.units;
+        for j in (0..units).step_by(L::N) {
+            let n = (units - j).min(L::N);
+            let h = rows.saved::<L>(at, 0, j, n);
+            let ph = rows.dh.add(at.row * units + j);
+            let dh = L::load_partial(ph, n);
+            let d = match ACTIVATION {
+                0 => L::mul(dh, tanh_slope::<T, L>(h)),
+                1 => L::select(L::gt(h, L::zero()), dh, L::zero()),
+                _ => dh,
+            };
+            rows.give::<L>(at, 0, j, n, (d, d));
+            L::store_partial(ph, L::zero(), n);
+        }
+    }
+}

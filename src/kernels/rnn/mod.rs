@@ -1,0 +1,159 @@
+//! Recurrent layers over whole sequences: LSTM, GRU (reset gate after the product), simple recurrence.
+//!
+//! The products of the inputs with their weights are made before, for all steps at once; here is what
+//! depends on the step before. The recurrent weights are packed once a call. A task owns some rows of
+//! the batch for all steps, so no thread waits for another between steps; per step it makes one
+//! product of the state and the weights, and one pass over the gates. The backward pass likewise: one
+//! product per step carries the gradient to the step before, and the gradients of the gates are
+//! written for the large products that the caller makes of them afterwards.
+//!
+//! Rows are independent, and a tile gives an element the same operations whatever its size, so
+//! results do not depend on how rows are cut, nor on the number of threads.
+
+mod backward;
+mod cells;
+mod forward;
+#[cfg(test)]
+mod tests;
+mod views;
+
+pub use views::{Given, backward, forward};
+
+use super::gemm::{Pack, Table, panel_nv};
+use crate::par;
+use crate::simd::{Float, Level};
+use backward::Backward;
+use forward::Forward;
+
+/// What happens between two steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cell {
+    /// Gates i, f, g, o; states h and c.
+    Lstm,
+    /// Gates z, r, candidate; the reset gate acts on the product with the recurrent weights.
+    Gru,
+    /// `h = tanh(z)`
+    Tanh,
+    /// `h = max(z, 0)`
+    Relu,
+    /// `h = z`
+    Linear,
+}
+
+impl Cell {
+    /// Columns of the weights, in units.
+    pub fn gates(self) -> usize {
+        match self {
+            Cell::Lstm => 4,
+            Cell::Gru => 3,
+            _ => 1,
+        }
+    }
+    /// Values kept for the gradient, in units: the gates after their activations, and for a GRU the
+    /// recurrent part of the candidate.
+    pub fn saved(self) -> usize {
+        match self {
+            Cell::Lstm | Cell::Gru => 4,
+            _ => 1,
+        }
+    }
+}
+
+/// Sizes and modes of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spec {
+    /// What happens between two steps.
+    pub cell: Cell,
+    /// Rows.
+    pub batch: usize,
+    /// Steps.
+    pub steps: usize,
+    /// Size of the state.
+    pub units: usize,
+    /// Begin with the last step? Outputs are in the order in which they were computed.
+    pub reverse: bool,
+    /// Is the output of a masked step zero, or the state that it keeps?
+    pub zero_masked: bool,
+}
+
+impl Spec {
+    /// Multiply-adds of the recurrence, twice.
+    fn flops(&self) -> usize {
+        let per_step = 2 * self.units * self.units * self.cell.gates();
+        (self.batch * self.steps).saturating_mul(per_step + 100 * self.units)
+    }
+
+    /// The time at which step `s` reads its input.
+    fn time(&self, s: usize) -> usize {
+        if self.reverse { self.steps - 1 - s } else { s }
+    }
+
+    /// Calls `task(first row, rows)` for blocks of rows, in parallel.
+    ///
+    /// A block for each thread, for the weights are read once for each block and step, but not so
+    /// large that its states leave the cache.
+    fn over_rows(&self, task: impl Fn(usize, usize) + Sync) {
+        let most = par::threads().min(self.batch.div_ceil(4));
+        let parts = most.max(self.batch.div_ceil(48)).max(1);
+        par::parallel_for(parts, self.flops(), |i| {
+            let (from, to) = (self.batch * i / parts, self.batch * (i + 1) / parts);
+            task(from, to - from);
+        });
+    }
+}
+
+/// The panels into which `n` columns are cut: first column, vectors, valid columns.
+fn panels(n: usize, lanes: usize, nv: usize) -> impl Iterator<Item = (usize, usize, usize)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        (at < n).then(|| {
+            let vectors = panel_nv(n - at, lanes, nv);
+            let found = (at, vectors, (vectors * lanes).min(n - at));
+            at += vectors * lanes;
+            found
+        })
+    })
+}
+
+/// Elements of a packed `k` x `n` matrix.
+fn packed_len<T: Float>(level: Level, k: usize, n: usize) -> usize {
+    let table = Table::<T>::of(level);
+    let width: usize = panels(n, table.lanes, table.nv)
+        .map(|p| p.1 * table.lanes)
+        .sum();
+    k * width
+}
+
+/// Packs the `k` x `n` matrix at `src`: the panels one after another.
+///
+/// # Safety
+/// The elements can be read, and `packed_len` elements written at `dst`; the CPU has `level`.
+unsafe fn pack<T: Float>(
+    level: Level,
+    (k, n): (usize, usize),
+    src: *const T,
+    (step, line): (isize, isize),
+    mut dst: *mut T,
+) {
+    let table = Table::<T>::of(level);
+    for (at, vectors, count) in panels(n, table.lanes, table.nv) {
+        let width = vectors * table.lanes;
+        let pack = Pack {
+            k,
+            count,
+            width,
+            src: src.offset(at as isize * line),
+            step,
+            line,
+            dst,
+        };
+        pack.run(level);
+        dst = dst.add(k * width);
+    }
+}
+
+/// Cuts `rows` into tiles of nearly equal height, at most `most`: first row and rows.
+fn tiles(rows: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+    let n = rows.div_ceil(most);
+    (0..n).map(move |i| (rows * i / n, rows * (i + 1) / n - rows * i / n))
+}

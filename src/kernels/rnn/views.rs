@@ -1,0 +1,118 @@
+//! The kernels over views: which array stands where.
+
+use super::{Backward, Cell, Forward, Spec};
+use crate::aval::DType;
+use crate::buffer::{View, ViewMut};
+use crate::simd::Float;
+
+/// Which of the optional arrays are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Given {
+    /// A bias beside the inputs.
+    pub bias: bool,
+    /// A bias beside the recurrent products.
+    pub recurrent_bias: bool,
+    /// A mask.
+    pub mask: bool,
+}
+
+/// Takes arrays one after another, and checks their sizes.
+struct Take<I>(I);
+
+impl<'v, 'a: 'v, I: Iterator<Item = &'v View<'a>>> Take<I> {
+    fn next<T>(&mut self, there: bool, elements: usize) -> *const T {
+        if !there {
+            return std::ptr::null();
+        }
+        let view = self.0.next().expect("an array for each operand");
+        assert_eq!(
+            view.shape().iter().product::<usize>(),
+            elements,
+            "elements of an operand"
+        );
+        view.ptr().cast()
+    }
+}
+
+struct Put<I>(I);
+
+impl<'v, 'a: 'v, I: Iterator<Item = &'v mut ViewMut<'a>>> Put<I> {
+    fn next<T>(&mut self, there: bool, elements: usize) -> *mut T {
+        if !there {
+            return std::ptr::null_mut();
+        }
+        let view = self.0.next().expect("an array for each result");
+        assert_eq!(view.size(), elements, "elements of a result");
+        view.ptr().cast()
+    }
+}
+
+/// Runs all steps. Operands: inputs times weights `[batch, steps, G U]`, recurrent weights
+/// `[U, G U]`, first h and (LSTM) c `[batch, U]`, and as given the biases `[G U]` and the mask
+/// `[batch, steps]`. Results: outputs `[batch, steps, U]`, last h and c; with `keep` what
+/// [`backward`] reads: activations `[batch, steps, S U]`, h and c before each step.
+pub fn forward(spec: &Spec, given: Given, keep: bool, ins: &[View], outs: &mut [ViewMut]) {
+    match outs[0].dtype() {
+        DType::F64 => forward_of::<f64>(spec, given, keep, ins, outs),
+        _ => forward_of::<f32>(spec, given, keep, ins, outs),
+    }
+}
+
+fn forward_of<T: Float>(s: &Spec, given: Given, keep: bool, ins: &[View], outs: &mut [ViewMut]) {
+    let (u, gates, is_lstm) = (s.units, s.cell.gates(), s.cell == Cell::Lstm);
+    let (rows, state) = (s.batch * s.steps, s.batch * s.units);
+    let mut take = Take(ins.iter());
+    let mut put = Put(outs.iter_mut());
+    let f = Forward::<T> {
+        spec: *s,
+        x: take.next(true, rows * gates * u),
+        recurrent: take.next(true, u * gates * u),
+        h0: take.next(true, state),
+        c0: take.next(is_lstm, state),
+        bias: take.next(given.bias, gates * u),
+        recurrent_bias: take.next(given.recurrent_bias, gates * u),
+        mask: take.next(given.mask, rows),
+        y: put.next(true, rows * u),
+        h: put.next(true, state),
+        c: put.next(is_lstm, state),
+        saved: put.next(keep, rows * s.cell.saved() * u),
+        before_h: put.next(keep, rows * u),
+        before_c: put.next(keep && is_lstm, rows * u),
+    };
+    // SAFETY: contiguous arrays of these sizes; results never overlap anything.
+    unsafe { super::forward::run(&f) }
+}
+
+/// Gradients of all steps. Operands: recurrent weights, what the forward pass kept, the mask if
+/// there is one, gradients of outputs and of the last states. Results: gradients of the inputs
+/// `[batch, steps, G U]`, for a GRU of the recurrent products, and of the first states.
+pub fn backward(spec: &Spec, mask: bool, ins: &[View], outs: &mut [ViewMut]) {
+    match outs[0].dtype() {
+        DType::F64 => backward_of::<f64>(spec, mask, ins, outs),
+        _ => backward_of::<f32>(spec, mask, ins, outs),
+    }
+}
+
+fn backward_of<T: Float>(s: &Spec, mask: bool, ins: &[View], outs: &mut [ViewMut]) {
+    let (u, gates, is_lstm) = (s.units, s.cell.gates(), s.cell == Cell::Lstm);
+    let (rows, state) = (s.batch * s.steps, s.batch * s.units);
+    let mut take = Take(ins.iter());
+    let mut put = Put(outs.iter_mut());
+    let b = Backward::<T> {
+        spec: *s,
+        recurrent: take.next(true, u * gates * u),
+        saved: take.next(true, rows * s.cell.saved() * u),
+        before_h: take.next(true, rows * u),
+        before_c: take.next(is_lstm, rows * u),
+        mask: take.next(mask, rows),
+        gy: take.next(true, rows * u),
+        gh: take.next(true, state),
+        gc: take.next(is_lstm, state),
+        dx: put.next(true, rows * gates * u),
+        dr: put.next(s.cell == Cell::Gru, rows * gates * u),
+        dh: put.next(true, state),
+        dc: put.next(is_lstm, state),
+    };
+    // SAFETY: contiguous arrays of these sizes; results never overlap anything.
+    unsafe { super::backward::run(&b) }
+}
