@@ -30,6 +30,9 @@ _NAMESPACES: tuple[str, ...] = (
 
 # Classes that Keras does not export but writes into files by the path of their source.
 _INTERNAL: dict[str, str] = {
+    "keras.src.applications.convnext.LayerScale": "rustdl.applications.convnext",
+    "keras.src.applications.convnext.StochasticDepth": "rustdl.applications.convnext",
+    "keras.src.applications.inception_resnet_v2.CustomScaleLayer": "rustdl.applications.inception_resnet_v2",
     "keras.src.models.functional.Functional": "rustdl.models.functional",
     "keras.src.layers.input_spec.InputSpec": "rustdl.layers.input_spec",
     **{

@@ -16,10 +16,11 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
 
     Args:
         model: the model.
-        filepath: path that ends in `.keras`, or a binary file object.
+        filepath: path that ends in `.keras`, or a binary file object; `.h5` and `.hdf5` write the older form of Keras.
         overwrite: False raises instead of replacing a file.
         zipped: False writes a folder instead of one file.
-        **kwargs: `include_optimizer` and `save_format` of older versions; only their defaults.
+        **kwargs: `include_optimizer`, for the older form: whether to write compilation and optimizer; `save_format` of
+            older versions, which says what the name says.
 
     Raises:
         ValueError: another ending, unknown arguments, or the file exists and `overwrite` is False.
@@ -33,7 +34,7 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
         ...     rustdl.saving.load_model(path).count_params()
         3
     """
-    kwargs.pop("include_optimizer", None)
+    include_optimizer = kwargs.pop("include_optimizer", True)
     save_format = kwargs.pop("save_format", None)
     if save_format and not str(filepath).endswith((".keras", *_LEGACY)):
         raise ValueError(
@@ -44,11 +45,6 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
         raise ValueError(f"The following argument(s) are not supported: {list(kwargs)}")
     path = str(filepath)
     _check_local(path)
-    if path.endswith(_LEGACY):
-        raise NotImplementedError(
-            f"Saving a whole model as legacy HDF5 is not supported: {path}. Use a name that ends in `.keras`, or "
-            "`save_weights` with one that ends in `.weights.h5`."
-        )
     _check_overwrite(filepath, overwrite)
     if hasattr(filepath, "write"):
         saving_lib.save_model(model, filepath)
@@ -56,6 +52,10 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
         saving_lib.save_model(model, filepath, zipped=False)
     elif path.endswith(".keras"):
         saving_lib.save_model(model, filepath)
+    elif path.endswith(_LEGACY):
+        from rustdl.saving import legacy_h5
+
+        legacy_h5.save_model(model, filepath, include_optimizer)
     else:
         raise ValueError(
             "Invalid filepath extension for saving. Please add either a `.keras` extension for the native Keras format "
@@ -67,7 +67,7 @@ def load_model(filepath: Any, custom_objects: Any = None, compile: bool = True, 
     """Loads a model that `save_model`, or Keras 3, wrote.
 
     Args:
-        filepath: `.keras` file, folder, or binary file object.
+        filepath: `.keras` file, folder, binary file object, or a file in Keras' older form (`.h5`, `.hdf5`).
         custom_objects: names of your own classes and functions.
         compile: whether to compile the model as it was, optimizer state included.
         safe_mode: refuse Python code (lambdas) in the file.
@@ -87,10 +87,9 @@ def load_model(filepath: Any, custom_objects: Any = None, compile: bool = True, 
     if is_folder or (path.endswith(".keras") and zipfile.is_zipfile(path)):
         return saving_lib.load_model(path, custom_objects, compile, safe_mode)
     if path.endswith(_LEGACY):
-        raise ValueError(
-            f"Legacy HDF5 models are not supported: {path}. Load the file with Keras and save it as `.keras`, or "
-            "rebuild the model and load a `.weights.h5` file."
-        )
+        from rustdl.saving import legacy_h5
+
+        return legacy_h5.load_model(path, custom_objects, compile, safe_mode)
     if path.endswith(".keras"):
         if os.path.exists(path):
             raise ValueError(
@@ -101,8 +100,8 @@ def load_model(filepath: Any, custom_objects: Any = None, compile: bool = True, 
             f"File not found: filepath={filepath}. Please ensure the file is an accessible `.keras` zip file."
         )
     raise ValueError(
-        f"File format not supported: filepath={filepath}. Expected a `.keras` file, or a folder that was saved with "
-        "`zipped=False`."
+        f"File format not supported: filepath={filepath}. Expected a `.keras` file, a folder that was saved with "
+        "`zipped=False`, or an `.h5` file."
     )
 
 
@@ -133,9 +132,10 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
 
     Args:
         model: the model.
-        filepath: `.weights.h5`, `.safetensors` or `.keras` file.
+        filepath: `.weights.h5`, `.safetensors` or `.keras` file, or one in Keras' older form (`.h5`, `.hdf5`).
         skip_mismatch: warn about layers that do not fit and load the others.
-        **kwargs: `objects_to_skip`, objects whose values are left alone.
+        **kwargs: `objects_to_skip`, objects whose values are left alone; `by_name`, for the older form: give weights
+            to the layers of the same names.
 
     Raises:
         ValueError: another format, or values that do not fit.
@@ -152,8 +152,16 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
             raise ValueError(f"`objects_to_skip` only supports loading '.weights.h5' files. Received: {filepath}")
         saving_lib.load_weights_only(model, path, skip_mismatch, objects_to_skip)
         return
+    if path.endswith(_LEGACY):
+        if objects_to_skip is not None:
+            raise ValueError(f"`objects_to_skip` only supports loading '.weights.h5' files. Received: {filepath}")
+        from rustdl.saving import legacy_h5
+
+        legacy_h5.load_weights(model, path, bool(by_name), skip_mismatch)
+        return
     raise ValueError(
-        f"File format not supported: filepath={filepath}. Expected a `.weights.h5`, `.safetensors` or `.keras` file."
+        f"File format not supported: filepath={filepath}. Expected a `.weights.h5`, `.safetensors`, `.keras` or `.h5` "
+        "file."
     )
 
 
