@@ -1,4 +1,7 @@
-"""Makes the goldens of Keras' applications, by Keras 3 itself; run with KERAS_BACKEND=torch, the quickest here (it lacks NASNetMobile: that one with jax).
+"""Makes the goldens of Keras' applications, by Keras 3 itself; run with KERAS_BACKEND=torch.
+
+That backend is the quickest here, but lacks NASNetMobile: its entries were made with numpy's.
+
 
 applications.json holds names, layers and parameter counts (of long lists the hash; `--dump FOLDER` writes them whole,
 to look into a difference). applications.npz holds the outputs of one model of each family with random weights.

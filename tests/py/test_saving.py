@@ -364,9 +364,7 @@ def test_a_failed_write_leaves_the_old_file(model, tmp_path, monkeypatch, suffix
     assert os.listdir(tmp_path) == [path.name]
 
 
-@pytest.mark.parametrize(
-    ("name", "message"), [("m.h5", "[Ll]egacy"), ("m.txt", "format not supported"), ("missing.keras", "not found")]
-)
+@pytest.mark.parametrize(("name", "message"), [("m.txt", "format not supported"), ("missing.keras", "not found")])
 def test_other_files_are_refused_with_a_reason(tmp_path, name, message):
     with pytest.raises(ValueError, match=message):
         saving.load_model(tmp_path / name)
