@@ -40,23 +40,44 @@ def load_data(folder: Path | None, seed: int) -> tuple[list[str], np.ndarray]:
     return [sentences[i] for i in order], labels[order, np.newaxis]
 
 
-def embed(tokens: keras.KerasTensor, size: int, mask: bool = True) -> keras.KerasTensor:
+def log_count_ratios(tokens: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """For each word the log of how much likelier it is in positive sentences than in negative ones.
+
+    The features of naive Bayes, which are hard to beat on short texts (Wang & Manning, 2012).
+    """
+    counts = np.ones((2, WORDS))
+    for row, label in zip(tokens, labels[:, 0].astype(int), strict=True):
+        np.add.at(counts[label], np.unique(row), 1)
+    counts /= counts.sum(axis=1, keepdims=True)
+    ratios = np.log(counts[1] / counts[0])
+    ratios[:2] = 0  # padding and unknown words
+    return ratios
+
+
+def word_vectors(size: int, ratios: np.ndarray) -> np.ndarray:
+    """Small random vectors to begin with, but with the log-count ratio, of both signs, in four places."""
+    vectors = np.random.default_rng(0).uniform(-0.05, 0.05, (WORDS, size))
+    vectors[:, :4] = 0.3 * np.outer(ratios, [1, -1, 1, -1])
+    return vectors.astype("float32")
+
+
+def embed(tokens: keras.KerasTensor, size: int, ratios: np.ndarray, mask: bool = True) -> keras.KerasTensor:
     """Vectors of words, of which in training whole words and single features are missing."""
-    x = layers.Embedding(WORDS, size, mask_zero=mask)(tokens)
+    x = layers.Embedding(WORDS, size, mask_zero=mask, weights=word_vectors(size, ratios))(tokens)
     x = layers.Dropout(0.4, noise_shape=(None, LENGTH, 1))(x)
     return layers.Dropout(0.4)(x)
 
 
-def bidirectional_lstm(tokens: keras.KerasTensor) -> keras.KerasTensor:
+def bidirectional_lstm(tokens: keras.KerasTensor, ratios: np.ndarray) -> keras.KerasTensor:
     """Reads a sentence in both directions and takes the mean over its words."""
-    x = layers.Bidirectional(layers.LSTM(32, return_sequences=True))(embed(tokens, 64))
+    x = layers.Bidirectional(layers.LSTM(32, return_sequences=True))(embed(tokens, 64, ratios))
     return layers.Dropout(0.5)(layers.GlobalAveragePooling1D()(x))
 
 
-def convolutional(tokens: keras.KerasTensor) -> keras.KerasTensor:
-    """Windows of 3, 4 and 5 words, the strongest answer of each filter (Kim, 2014)."""
-    x = embed(tokens, 100, mask=False)
-    found = [layers.GlobalMaxPooling1D()(layers.Conv1D(64, n, activation="relu")(x)) for n in (3, 4, 5)]
+def convolutional(tokens: keras.KerasTensor, ratios: np.ndarray) -> keras.KerasTensor:
+    """Windows of 1, 2 and 3 words, the strongest answer of each filter (Kim, 2014)."""
+    x = embed(tokens, 100, ratios, mask=False)
+    found = [layers.GlobalMaxPooling1D()(layers.Conv1D(64, n, activation="relu")(x)) for n in (1, 2, 3)]
     return layers.Dropout(0.5)(layers.Concatenate()(found))
 
 
@@ -76,9 +97,9 @@ class Positions(layers.Layer):
         return inputs + self.positions
 
 
-def transformer(tokens: keras.KerasTensor) -> keras.KerasTensor:
+def transformer(tokens: keras.KerasTensor, ratios: np.ndarray) -> keras.KerasTensor:
     """One block of attention (Vaswani et al., 2017) and the mean over the words."""
-    x = Positions()(embed(tokens, 32))
+    x = Positions()(embed(tokens, 32, ratios))
     y = layers.MultiHeadAttention(num_heads=4, key_dim=8, dropout=0.2)(x, x)
     x = layers.Add()([x, layers.Dropout(0.5)(y)])
     y = layers.Dense(64, activation="gelu")(layers.LayerNormalization()(x))
@@ -89,10 +110,10 @@ def transformer(tokens: keras.KerasTensor) -> keras.KerasTensor:
 MODELS = {"bidirectional LSTM": bidirectional_lstm, "1-D convnet": convolutional, "transformer": transformer}
 
 
-def build_model(name: str) -> keras.Model:
+def build_model(name: str, ratios: np.ndarray) -> keras.Model:
     """A compiled model."""
     tokens = keras.Input((LENGTH,), dtype="int32")
-    outputs = layers.Dense(1, activation="sigmoid")(MODELS[name](tokens))
+    outputs = layers.Dense(1, activation="sigmoid")(MODELS[name](tokens, ratios))
     model = keras.Model(tokens, outputs, name=name.replace(" ", "_").replace("-", "_"))
     model.compile(keras.optimizers.AdamW(1e-3, weight_decay=1e-2), "binary_crossentropy", metrics=["accuracy"])
     return model
@@ -106,13 +127,13 @@ def train(name: str, data: dict[str, tuple[np.ndarray, np.ndarray]], epochs: int
     """
     begun = time.perf_counter()
     stop = keras.callbacks.EarlyStopping("val_loss", patience=2)
-    model = build_model(name)
+    model = build_model(name, log_count_ratios(*data["train"]))
     history = model.fit(
         *data["train"], batch_size=64, epochs=epochs, validation_data=data["valid"], callbacks=[stop], verbose=2
     ).history
     best = int(np.argmin(history["val_loss"])) + 1
-    model = build_model(name)
     x, y = (np.concatenate(part) for part in zip(data["train"], data["valid"], strict=True))
+    model = build_model(name, log_count_ratios(x, y))
     model.fit(x, y, batch_size=64, epochs=best, verbose=0)
     print(f"{name}: {model.count_params():,} parameters, {best} epochs, {time.perf_counter() - begun:.0f} s in all")
     return model.predict(data["test"][0], batch_size=256, verbose=0), history
