@@ -16,8 +16,11 @@ from rustdl.backend.global_state import state
 from rustdl.backend.keras_tensor import KerasTensor
 from rustdl.backend.stateless_scope import StatelessScope
 from rustdl.backend.symbolic_scope import SymbolicScope
+from rustdl.errors import ShapeError
 
 _FILLS = (336, 480)
+# Tried where the first are too small, for example for a window of a thousand steps.
+_LARGE_FILLS = (332640, 498960)
 
 
 class SpecScope(StatelessScope):
@@ -106,11 +109,15 @@ def compute_output_spec(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> An
     if not _has_unknown(tree.flatten((args, kwargs))):
         return tree.map_structure(_to_spec, _run(fn, args, kwargs, 0))
     try:
-        first = _run(fn, args, kwargs, _FILLS[0])
-        second = _run(fn, args, kwargs, _FILLS[1])
+        first, second = (_run(fn, args, kwargs, fill) for fill in _FILLS)
     except Exception as error:
-        _restore_none(error)
-        raise
+        try:
+            if not isinstance(error, ShapeError):
+                raise
+            first, second = (_run(fn, args, kwargs, fill) for fill in _LARGE_FILLS)
+        except Exception:
+            _restore_none(error)
+            raise error from None
     return tree.map_structure(_merge, first, second)
 
 
