@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rustdl import constraints, initializers, ops, regularizers
+from rustdl.layers._quantization import Quantizable
 
 _FAMILIES: dict[str, Any] = {
     "initializer": initializers,
@@ -61,15 +62,7 @@ def add_weight(layer: Any, name: str, shape: Any, kind: str | None = None, initi
     )
 
 
-def check_no_quantization(layer: Any, quantization_config: Any) -> None:
-    """Raises NotImplementedError when weight quantization is asked for."""
-    if quantization_config is not None:
-        raise NotImplementedError(
-            f"{type(layer).__name__}: quantization is not available; leave out `quantization_config`."
-        )
-
-
-class LowRankAdaptation:
+class LowRankAdaptation(Quantizable):
     """Mixin: `enable_lora` freezes a weight W and learns `W + alpha / rank * A B` (Hu et al., 2021).
 
     A layer sets `_lora_weight` to the name of the attribute that holds W, and `_lora_prefix` to the name of A and B.
@@ -92,7 +85,7 @@ class LowRankAdaptation:
         if not layer.built:
             name = self._lora_weight.lstrip("_")
             raise AttributeError(f"You must build the layer before accessing `{name}`.")
-        weight = getattr(self, self._lora_weight)
+        weight = self._dequantized() if self.is_quantized else getattr(self, self._lora_weight)
         if not self.lora_enabled or self.lora_rank is None or self.lora_alpha is None:
             return weight
         a, b = getattr(self, f"{self._lora_prefix}_a"), getattr(self, f"{self._lora_prefix}_b")
@@ -129,10 +122,11 @@ class LowRankAdaptation:
         if self.lora_enabled:
             raise ValueError("lora is already enabled. This can only be done once per layer.")
         weight = getattr(self, self._lora_weight)
+        sizes = self._stored_shape if self.is_quantized else weight.shape
         layer._tracker.unlock()
         for suffix, shape, initializer in (
-            ("a", (*weight.shape[:-1], rank), a_initializer),
-            ("b", (rank, weight.shape[-1]), b_initializer),
+            ("a", (*sizes[:-1], rank), a_initializer),
+            ("b", (rank, sizes[-1]), b_initializer),
         ):
             factor = layer.add_weight(
                 name=f"{self._lora_prefix}_{suffix}",
@@ -141,7 +135,8 @@ class LowRankAdaptation:
                 regularizer=getattr(self, f"{kind}_regularizer"),
             )
             setattr(self, f"{self._lora_prefix}_{suffix}", factor)
-        weight.trainable = False
+        if weight.trainable:
+            weight.trainable = False
         layer._tracker.lock()
         self.lora_enabled = True
         self.lora_rank = rank
@@ -156,26 +151,45 @@ class LowRankAdaptation:
         """What goes into a file: the merged weight, then the layer's other variables."""
         layer: Any = self
         others = [getattr(layer, name, None) for name in ("bias",)]
+        if self.is_quantized:
+            others += self._stored_variables()
         return [getattr(self, self._lora_weight), *(v for v in others if v is not None)]
 
     def save_own_variables(self, store: Any) -> None:
         """Writes the variables, the low-rank term merged into its weight."""
         base: Any = super()
-        if not self.lora_enabled:
+        if not self.lora_enabled and not self.is_quantized:
             base.save_own_variables(store)
             return
-        store["0"] = ops.convert_to_numpy(self._lora_merged())
-        for i, variable in enumerate(self._saved_variables()[1:], start=1):
-            store[str(i)] = ops.convert_to_numpy(variable)
+        values: dict[int, Any] = {}
+        if self.lora_enabled:
+            merged = [self._lora_merged()]
+            if self.is_quantized:
+                merged = self._quantized_values(ops.cast(merged[0], self._variable_dtype()))
+            owners = [getattr(self, self._lora_weight), *(self._stored_variables() if self.is_quantized else [])]
+            values = {id(owner): value for owner, value in zip(owners, merged, strict=True)}
+        for i, variable in enumerate(self._saved_variables()):
+            store[str(i)] = ops.convert_to_numpy(values.get(id(variable), variable))
+
+    def _variable_dtype(self) -> Any:
+        layer: Any = self
+        return layer.variable_dtype
 
     def load_own_variables(self, store: Any) -> None:
         """Reads what `save_own_variables` wrote; the low-rank term starts again at zero."""
         base: Any = super()
-        if not self.lora_enabled:
+        if not self.lora_enabled and not self.is_quantized:
             base.load_own_variables(store)
             return
+        saved = self._saved_variables()
+        if len(store) != len(saved):
+            layer: Any = self
+            raise ValueError(
+                f"Layer '{layer.name}' expected {len(saved)} variables, but received {len(store)} variables during "
+                f"loading. Expected: {[v.name for v in saved]}"
+            )
         for i, variable in enumerate(self._saved_variables()):
             variable.assign(store[str(i)])
-        for suffix in ("a", "b"):
+        for suffix in ("a", "b") if self.lora_enabled else ():
             factor = getattr(self, f"{self._lora_prefix}_{suffix}")
             factor.assign(ops.zeros(factor.shape, dtype=factor.dtype))

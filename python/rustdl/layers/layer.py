@@ -292,7 +292,17 @@ class Layer(LayerState, Operation):
     def dtype_policy(self, value: Any) -> None:
         from rustdl import dtype_policies
 
-        self._set_dtype_policy(dtype_policies.get(value))
+        policy = dtype_policies.get(value)
+        self._set_dtype_policy(policy)
+        mode = policy.quantization_mode
+        if mode is None or not self.__dict__.get("built") or getattr(self, "is_quantized", False):
+            return
+        if mode in ("gptq", "awq"):
+            raise ValueError(
+                f"Implicitly enabling {mode.upper()} quantization by setting `dtype_policy` to '{policy.name}' is not "
+                "supported: it needs data."
+            )
+        self.quantize(mode)
 
     def _set_dtype_policy(self, policy: Any) -> None:
         from rustdl.dtype_policies.dtype_policy_map import DTypePolicyMap
@@ -325,7 +335,7 @@ class Layer(LayerState, Operation):
 
     @property
     def quantization_mode(self) -> str | None:
-        """The quantization of the policy, `None`."""
+        """The kind of quantization of the policy, `None` for floats."""
         return self._effective_policy().quantization_mode  # type: ignore[no-any-return]
 
     def _effective_policy(self) -> Any:
@@ -334,16 +344,33 @@ class Layer(LayerState, Operation):
             return policy[self._path] if self._path else policy.default_policy
         return policy
 
-    def quantize(self, mode: Any = None, *args: Any, **kwargs: Any) -> None:
-        """Refused: rustdl has no quantized layers.
+    def quantize(self, mode: Any = None, type_check: bool = True, config: Any = None) -> None:
+        """Replaces float weights by integers of few bits; `Dense`, `EinsumDense`, `Embedding` and models can.
+
+        Args:
+            mode: The kind of quantization, such as `"int8"`.
+            type_check: Whether subclasses are refused.
+            config: How.
 
         Raises:
-            NotImplementedError: Always.
+            NotImplementedError: The layer cannot.
         """
-        raise NotImplementedError(
-            f"Layer {type(self).__name__} does not have a `quantize` method implemented. rustdl has no quantized "
-            "layers; for smaller weights use dtype='mixed_bfloat16'."
-        )
+        raise self._not_implemented_error("quantize")
+
+    def quantized_build(self, input_shape: Any, mode: str) -> None:
+        """Makes the weights of a quantized layer.
+
+        Args:
+            input_shape: A shape.
+            mode: The kind of quantization.
+
+        Raises:
+            NotImplementedError: The layer cannot be quantized.
+        """
+        raise self._not_implemented_error("quantized_build")
+
+    def _not_implemented_error(self, method: str) -> NotImplementedError:
+        return NotImplementedError(f"Layer {type(self).__name__} does not have a `{method}` method implemented.")
 
     # --- calling ---
 
@@ -601,8 +628,6 @@ class Layer(LayerState, Operation):
         ]
         losses = None
         with StatelessScope(state_mapping=mapping, collect_losses=return_losses) as scope:
-            if self.dtype_policy.quantization_mode is not None:
-                raise NotImplementedError("rustdl has no quantized layers")
             outputs = self(*args, **kwargs)
             if return_losses:
                 losses = self.losses

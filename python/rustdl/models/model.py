@@ -93,6 +93,34 @@ class Model(Trainer, Layer):
             raise ValueError(f"No such layer: {name}. Existing layers are: {[layer.name for layer in layers]}.")
         raise ValueError("Provide either a layer name or layer index at `get_layer`.")
 
+    def quantize(  # type: ignore[override]
+        self, mode: Any = None, config: Any = None, filters: Any = None, type_check: bool = True
+    ) -> None:
+        """Replaces the float weights of layers by integers of few bits; biases and all other layers stay.
+
+        Layers that have weights and cannot be quantized are named in a warning.
+
+        Args:
+            mode: `"int8"` or `"int4"`.
+            config: How, an `Int8QuantizationConfig` or `Int4QuantizationConfig`; by default the mode's.
+            filters: Which layers: a regular expression of names, a list of them, or a function of a layer.
+            type_check: Whether subclasses of layers are left out.
+
+        Raises:
+            ValueError: No such mode, contradicting arguments, or a model without weights yet.
+            NotImplementedError: Another mode of Keras.
+
+        Example:
+            >>> import rustdl
+            >>> model = rustdl.Sequential([rustdl.Input((8,)), rustdl.layers.Dense(4)])
+            >>> model.quantize("int8")
+            >>> model.layers[0].dtype_policy.name
+            'int8_from_float32'
+        """
+        from rustdl.models.quantization import quantize_model
+
+        quantize_model(self, mode, config, filters, type_check)
+
     def summary(
         self,
         line_length: int | None = None,

@@ -8,7 +8,6 @@ from rustdl import activations, ops
 from rustdl.layers._weights import (
     LowRankAdaptation,
     add_weight,
-    check_no_quantization,
     set_weight_arguments,
     weight_config,
 )
@@ -32,7 +31,7 @@ class Dense(LowRankAdaptation, Layer):
         bias_constraint: projection of the bias after each update.
         lora_rank: rank of a low-rank adaptation, None for none.
         lora_alpha: its scale times the rank, default `lora_rank`.
-        quantization_config: not available; only None.
+        quantization_config: how `quantize` does it by default.
         **kwargs: arguments of `Layer`.
 
     Raises:
@@ -66,7 +65,7 @@ class Dense(LowRankAdaptation, Layer):
                 f"Received an invalid value for `units`, expected a positive integer. Received: units={units}"
             )
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        check_no_quantization(self, quantization_config)
+        self._init_quantization(quantization_config)
         self.units = units
         self.activation = activations.get(activation)
         self.use_bias = use_bias
@@ -90,19 +89,27 @@ class Dense(LowRankAdaptation, Layer):
                 f"Layer {self.name}: the last dimension of the input of a Dense layer must be known. "
                 f"Received: input_shape={tuple(input_shape)}"
             )
-        self._kernel = add_weight(self, "kernel", (inputs, self.units))
+        if self.quantization_mode:
+            self.quantized_build((inputs, self.units), self.quantization_mode)
+        else:
+            self._kernel = add_weight(self, "kernel", (inputs, self.units))
         self.bias = add_weight(self, "bias", (self.units,)) if self.use_bias else None
         self.input_spec = InputSpec(min_ndim=2, axes={-1: inputs})
         self.built = True
         if self.lora_rank:
             self.enable_lora(self.lora_rank, lora_alpha=self.lora_alpha)
 
+    def _shared_axes(self) -> tuple[int, ...]:
+        return (0,)
+
     @property
     def kernel(self) -> Any:
-        """The kernel in use, with the low-rank term if there is one."""
+        """The kernel in use: with the low-rank term if there is one, as floats if it is quantized."""
         return self._lora_merged()
 
     def call(self, inputs: Any, training: Any = None) -> Any:
+        if self.is_quantized:
+            inputs = self._quantized_input(inputs, (-1,))
         x = ops.matmul(inputs, self.kernel)
         if self.bias is not None:
             x = ops.add(x, self.bias)
@@ -120,7 +127,7 @@ class Dense(LowRankAdaptation, Layer):
             "activation": activations.serialize(self.activation),
             "use_bias": self.use_bias,
             **weight_config(self, "kernel", "bias"),
-            "quantization_config": None,
+            "quantization_config": self._quantization_config(),
             **self._lora_config(),
         }
         if self.activity_regularizer is None:

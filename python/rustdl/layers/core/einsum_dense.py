@@ -10,7 +10,6 @@ from rustdl.initializers import VarianceScaling
 from rustdl.layers._weights import (
     LowRankAdaptation,
     add_weight,
-    check_no_quantization,
     set_weight_arguments,
     weight_config,
 )
@@ -35,7 +34,7 @@ class EinsumDense(LowRankAdaptation, Layer):
         lora_rank: rank of a low-rank adaptation, None for none.
         lora_alpha: its scale times the rank.
         gptq_unpacked_column_size: not available; only None.
-        quantization_config: not available; only None.
+        quantization_config: how `quantize` does it by default.
         **kwargs: arguments of `Layer`, `activity_regularizer` among them.
 
     Example:
@@ -66,7 +65,9 @@ class EinsumDense(LowRankAdaptation, Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_no_quantization(self, quantization_config or gptq_unpacked_column_size)
+        self._init_quantization(quantization_config)
+        if gptq_unpacked_column_size is not None:
+            raise NotImplementedError("EinsumDense: GPTQ is not available: leave out `gptq_unpacked_column_size`")
         self.equation = equation
         self.partial_output_shape = (output_shape,) if isinstance(output_shape, int) else tuple(output_shape)
         self.bias_axes = bias_axes
@@ -90,18 +91,60 @@ class EinsumDense(LowRankAdaptation, Layer):
             config = {**initializer.get_config(), "seed": initializer.seed}
             config.update(input_axes=plan.input_axes, output_axes=plan.output_axes)
             initializer = type(initializer).from_config(config)
-        self._kernel = add_weight(self, "kernel", plan.kernel_shape, initializer=initializer)
+        self._contracted = tuple(plan.input_axes)
+        if self.quantization_mode:
+            self.quantized_build(plan.kernel_shape, self.quantization_mode)
+        else:
+            self._kernel = add_weight(self, "kernel", plan.kernel_shape, initializer=initializer)
         self.bias = None if plan.bias_shape is None else add_weight(self, "bias", plan.bias_shape)
         self.built = True
         if self.lora_rank:
             self.enable_lora(self.lora_rank, lora_alpha=self.lora_alpha)
 
+    def _shared_axes(self) -> tuple[int, ...]:
+        return self._contracted
+
+    def _contracted_inputs(self, rank: int) -> tuple[int, ...]:
+        """The axes of an input of this rank that the product sums over."""
+        operands, outputs = self.equation.replace(" ", "").split("->")
+        letters = operands.split(",")[0]
+        named = letters.replace("...", "")
+        offset = rank - len(named) if letters.startswith("...") else 0
+        return tuple(i + offset for i, letter in enumerate(named) if letter not in outputs)
+
+    def _scale_letters(self) -> tuple[str, str]:
+        """The letters of the kernel, and those of the output as the scale broadcasts with it."""
+        operands, outputs = self.equation.replace(" ", "").split("->")
+        return operands.split(",")[1], outputs.replace("...", "")
+
+    def _scale_shape(self) -> tuple[int, ...]:
+        kernel, outputs = self._scale_letters()
+        sizes = dict(zip(kernel, self._stored_shape, strict=True))
+        return tuple(sizes.get(letter, 1) for letter in outputs)
+
+    def _scale_stored(self, scale: Any) -> Any:
+        kernel, outputs = self._scale_letters()
+        shared = [i for i, letter in enumerate(kernel) if letter not in outputs]
+        kept = sorted((i for i in range(len(kernel)) if i not in shared), key=lambda i: outputs.index(kernel[i]))
+        return ops.reshape(ops.transpose(scale, [*kept, *shared]), self._scale_shape())
+
+    def _scale_of_weight(self, scale: Any) -> Any:
+        kernel, outputs = self._scale_letters()
+        sizes = dict(zip(kernel, self._stored_shape, strict=True))
+        kept = [letter for letter in outputs if letter in kernel]
+        scale = ops.reshape(scale, [sizes[letter] for letter in kept])
+        order = [letter for letter in kernel if letter in kept]
+        scale = ops.transpose(scale, [kept.index(letter) for letter in order])
+        return ops.reshape(scale, [sizes[letter] if letter in kept else 1 for letter in kernel])
+
     @property
     def kernel(self) -> Any:
-        """The kernel in use, with the low-rank term if there is one."""
+        """The kernel in use: with the low-rank term if there is one, as floats if it is quantized."""
         return self._lora_merged()
 
     def call(self, inputs: Any, training: Any = None) -> Any:
+        if self.is_quantized:
+            inputs = self._quantized_input(inputs, self._contracted_inputs(len(inputs.shape)))
         x = ops.einsum(self.equation, inputs, self.kernel)
         if self.bias is not None:
             x = ops.add(x, self.bias)
@@ -120,7 +163,7 @@ class EinsumDense(LowRankAdaptation, Layer):
             "activation": activations.serialize(self.activation),
             "bias_axes": self.bias_axes,
             **weight_config(self, "kernel", "bias"),
-            "quantization_config": None,
+            "quantization_config": self._quantization_config(),
             **self._lora_config(),
         }
 

@@ -9,7 +9,6 @@ from rustdl import backend, ops
 from rustdl.layers._weights import (
     LowRankAdaptation,
     add_weight,
-    check_no_quantization,
     set_weight_arguments,
     weight_config,
 )
@@ -29,7 +28,7 @@ class Embedding(LowRankAdaptation, Layer):
         weights: initial table of shape `(input_dim, output_dim)`, or a list with it.
         lora_rank: rank of a low-rank adaptation, None for none.
         lora_alpha: its scale times the rank.
-        quantization_config: not available; only None.
+        quantization_config: how `quantize` does it by default.
         **kwargs: arguments of `Layer`.
 
     Raises:
@@ -43,6 +42,8 @@ class Embedding(LowRankAdaptation, Layer):
 
     _lora_weight = "_embeddings"
     _lora_prefix = "lora_embeddings"
+    _rows_last = True
+    embeddings_scale: Any
 
     def __init__(
         self,
@@ -67,7 +68,7 @@ class Embedding(LowRankAdaptation, Layer):
         if kwargs.pop("input_length", None) is not None:
             warnings.warn("Argument `input_length` is deprecated. Just remove it.", stacklevel=2)
         super().__init__(**kwargs)
-        check_no_quantization(self, quantization_config)
+        self._init_quantization(quantization_config)
         self.input_dim = input_dim
         self.output_dim = output_dim
         set_weight_arguments(
@@ -87,19 +88,31 @@ class Embedding(LowRankAdaptation, Layer):
     def build(self, input_shape: Any = None) -> None:
         if self.built:
             return
-        self._embeddings = add_weight(self, "embeddings", (self.input_dim, self.output_dim))
+        shape = (self.input_dim, self.output_dim)
+        if self.quantization_mode:
+            self.quantized_build(shape, self.quantization_mode)
+        else:
+            self._embeddings = add_weight(self, "embeddings", shape)
         self.built = True
         if self.lora_rank:
             self.enable_lora(self.lora_rank, lora_alpha=self.lora_alpha)
 
+    def _shared_axes(self) -> tuple[int, ...]:
+        return (1,)
+
     @property
     def embeddings(self) -> Any:
-        """The table in use, with the low-rank term if there is one."""
+        """The table in use: with the low-rank term if there is one, as floats if it is quantized."""
         return self._lora_merged()
 
     def call(self, inputs: Any) -> Any:
         if backend.standardize_dtype(inputs.dtype) not in ("int32", "int64"):
             inputs = ops.cast(inputs, "int32")
+        if self.is_quantized and self._stored_mode == "int8" and not self.lora_enabled:
+            # Only the rows looked up become floats.
+            rows = ops.cast(ops.take(self._embeddings, inputs, axis=0), self.compute_dtype)
+            scale = ops.take(ops.cast(self.embeddings_scale, self.compute_dtype), inputs, axis=0)
+            return rows / ops.expand_dims(scale, -1)
         return ops.cast(ops.take(self.embeddings, inputs, axis=0), self.compute_dtype)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
@@ -118,6 +131,6 @@ class Embedding(LowRankAdaptation, Layer):
             "output_dim": self.output_dim,
             **weight_config(self, "embeddings"),
             "mask_zero": self.mask_zero,
-            "quantization_config": None,
+            "quantization_config": self._quantization_config(),
             **self._lora_config(),
         }

@@ -84,6 +84,8 @@ class ReversibleEmbedding(Embedding):
             return rows
         kernel = ops.transpose(self.embeddings) if self.tie_weights else self.reverse_embeddings
         dtype = self.reverse_dtype or self.compute_dtype
+        if self.is_quantized and self.tie_weights:
+            inputs = self._quantized_input(inputs, (-1,))
         logits = ops.matmul(ops.cast(inputs, dtype), ops.cast(kernel, dtype))
         if self.logit_soft_cap is not None:
             logits = ops.multiply(ops.tanh(ops.divide(logits, self.logit_soft_cap)), self.logit_soft_cap)

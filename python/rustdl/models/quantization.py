@@ -1,0 +1,50 @@
+"""Quantization of all layers of a model that can be quantized."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from typing import Any
+
+from rustdl.quantizers.quantization_config import resolve_config
+
+
+def quantize_model(model: Any, mode: Any, config: Any, filters: Any, type_check: bool) -> None:
+    """See `Model.quantize`."""
+    resolved = resolve_config(mode, config)
+    if resolved.mode not in ("int8", "int4"):
+        raise NotImplementedError(
+            f"Model {model.name}: quantization mode '{resolved.mode}' is not available; use 'int8' or 'int4'."
+        )
+    if not model.built:
+        raise ValueError(
+            "Cannot quantize a layer that isn't yet built. Call the model on data, or `build(input_shape)`."
+        )
+    wanted = _filter(filters)
+    changed = False
+    for layer in list(model._flatten_layers()):
+        inner = layer._flatten_layers(include_self=False)
+        if inner or not layer.weights or not wanted(layer):
+            continue
+        try:
+            layer.quantize(resolved.mode, type_check=type_check, config=config)
+            changed = True
+        except NotImplementedError as error:
+            warnings.warn(str(error), stacklevel=3)
+    if changed:
+        model.train_function = model.test_function = model.predict_function = None
+
+
+def _filter(filters: Any) -> Any:
+    """A function of a layer from the argument `filters`."""
+    if filters is None:
+        return lambda layer: True
+    if callable(filters):
+        return filters
+    patterns = [filters] if isinstance(filters, str) else list(filters)
+    if not all(isinstance(pattern, str) for pattern in patterns):
+        raise ValueError(
+            "quantize: `filters` must be a regular expression of layer names, a list of them, or a function of a "
+            f"layer. Received: filters={filters}"
+        )
+    return lambda layer: any(re.search(pattern, layer.name) for pattern in patterns)
