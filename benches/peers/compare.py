@@ -25,6 +25,8 @@ FRAMEWORKS = {
     "jax": ("keras", "JAX, jitted step of the Keras model", ("jax",)),
     "keras-tensorflow": ("keras", "Keras on TensorFlow, `fit` / `predict_on_batch`", ("tensorflow", "tensorflow-cpu")),
     "torch": ("torch", "PyTorch, eager", ("torch",)),
+    "torch-channels_last": ("torch", "PyTorch, eager, channels_last", ("torch",)),
+    "torch-compile": ("torch", "PyTorch, torch.compile", ("torch",)),
 }
 
 

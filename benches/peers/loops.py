@@ -82,16 +82,22 @@ def jax_step(case: Case) -> Loop:
     return train
 
 
-def torch_eager(case: Case) -> Loop:
-    """The usual training loop of PyTorch, eager, over tensors in memory."""
+def torch_loop(case: Case, style: str) -> Loop:
+    """The usual training loop of PyTorch over tensors in memory; `style`: eager, channels_last or compile."""
     import torch
 
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(int(os.environ.get("PEER_THREADS", os.cpu_count() or 1)))
     model, optimizer = build_torch(torch, case)
     x, y = make_data(case)
-    if case.model == "convnet":
-        x = x.transpose(0, 3, 1, 2).copy()
-    inputs, labels = torch.from_numpy(x), torch.from_numpy(y).long()
+    image = x.ndim == 4
+    if style == "channels_last" and not image:
+        raise ImportError("no images: the same as eager")
+    inputs = torch.from_numpy(x.transpose(0, 3, 1, 2).copy() if image else x)
+    labels = torch.from_numpy(y).long()
+    if style == "channels_last":
+        model, inputs = model.to(memory_format=torch.channels_last), inputs.to(memory_format=torch.channels_last)
+    if style == "compile":
+        model = torch.compile(model)
     if case.unit == "call":
         model.eval()
 
@@ -118,8 +124,8 @@ def torch_eager(case: Case) -> Loop:
 
 def make_loop(framework: str, case: Case) -> Loop:
     """The loop of a framework; raises ImportError where it is not installed."""
-    if framework == "torch":
-        return torch_eager(case)
+    if framework.startswith("torch"):
+        return torch_loop(case, framework.partition("-")[2] or "eager")
     if framework == "jax":
         return jax_step(case)
     return keras_fit(framework, case)

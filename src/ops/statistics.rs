@@ -57,14 +57,45 @@ op! {
     }
     samples { reductions(|x, a, k| std_(x, a, k, 0.0), |g| variance(g, 0.0).sqrt(), -2.0, 2.0, 2).into_iter().filter(|s| s.label != "no axis").collect() }
 }
+/// Mean and variance of columns in one pass over memory: with d = x - s for a constant s near the mean,
+/// mean = s + mean(d) and variance = mean(d^2) - mean(d)^2.
+///
+/// s is the mean of the first slice of axis 0. Like any constant it changes the result by rounding alone, and
+/// little as long as |s - mean| is not many standard deviations (Chan, Golub and LeVeque, 1983).
+fn shifted_moments(x: &Tensor, axes: &[usize]) -> Result<(Tensor, Tensor)> {
+    let n = count(x, axes) as f64;
+    let first = view::narrow(x, 0, 0, 1)?;
+    let shift = divided(&reduce(ReduceOp::Sum, &first, axes)?, n / x.shape()[0] as f64)?;
+    let shift = math::stop_gradient(&shift)?;
+    let d = math::subtract(x, &shift)?;
+    let mean = divided(&reduce(ReduceOp::Sum, &d, axes)?, n)?;
+    let square = divided(&reduce(ReduceOp::Sum, &math::square(&d)?, axes)?, n)?;
+    // Rounding may leave less than nothing.
+    let variance = super::activation::relu(&math::subtract(&square, &math::square(&mean)?)?)?;
+    Ok((math::add(&shift, &mean)?, variance))
+}
+
 op! {
-    /// The mean and the variance along `axis`.
+    /// The mean and the variance along `axes`, the latter of the population: 1/n sum_i (x_i - mean)^2.
     fn moments(x: &Tensor, axes: Axes, keepdims: bool = false) -> Vec<Tensor> {
-        Ok(vec![reduce::mean(x, axes.clone(), keepdims)?, var(x, axes, keepdims, 0.0)?])
+        let x = &math::cast(x, x.dtype().to_float())?;
+        let over = normalize_axes("moments", axes.as_slice(), x.rank())?;
+        let columns = over.first() == Some(&0) && !over.contains(&(x.rank() - 1));
+        if !columns || x.shape()[0] < 2 {
+            return Ok(vec![reduce::mean(x, axes.clone(), keepdims)?, var(x, axes, keepdims, 0.0)?]);
+        }
+        let (mean, variance) = shifted_moments(x, &over)?;
+        Ok(vec![finish(mean, &over, keepdims)?, finish(variance, &over, keepdims)?])
     }
     samples {
-        vec![Sample::new("rows", vec![values(&[3, 5], -2.0, 2.0, 1)], |x| moments(&x[0], Axes::from(1), false))
-            .reference(|x| vec![grouped(&nd(&x[0]), &[1], false, |g| g.iter().sum::<f64>() / 5.0), grouped(&nd(&x[0]), &[1], false, |g| variance(g, 0.0))])]
+        let sample = |label, shape: &[usize], axes: &'static [i64]| {
+            Sample::new(label, vec![values(shape, -2.0, 2.0, 1)], move |x| moments(&x[0], Axes::from(axes.to_vec()), false)).reference(move |x| {
+                let axes: Vec<usize> = axes.iter().map(|&a| a as usize).collect();
+                let mean = |g: &[f64]| g.iter().sum::<f64>() / g.len() as f64;
+                vec![grouped(&nd(&x[0]), &axes, false, mean), grouped(&nd(&x[0]), &axes, false, |g| variance(g, 0.0))]
+            })
+        };
+        vec![sample("rows", &[3, 5], &[1]), sample("columns", &[4, 3], &[0]), sample("channels", &[3, 2, 2, 3], &[0, 1, 2])]
     }
 }
 op! {

@@ -5,6 +5,8 @@
 //! and *column* sums (the leading axes have size 1), which only leave the cluster. Softmax, layer
 //! norm, cross-entropy and their gradients need no kernels of their own.
 
+mod regroup;
+
 use super::ir::{Graph, Source, ValueId};
 use crate::aval::{DType, Shape};
 use crate::expr::{self, Program, Ty};
@@ -105,6 +107,7 @@ pub fn fuse(graph: &Graph) -> Vec<Unit> {
             f.place(n, &role);
         }
     }
+    f.regroup();
     f.units()
 }
 
