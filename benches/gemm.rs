@@ -7,6 +7,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use half::bf16;
 use rustdl::buffer::Buffer;
 use rustdl::kernels::gemm::{Activation, Epilogue, Gemm, gemm, gemm_bf16};
+use rustdl::par;
 use std::time::Duration;
 
 /// Batch, inputs and outputs of Dense layers.
@@ -45,15 +46,18 @@ fn product(c: &mut Criterion, group: &str, spec: Gemm, id: String, bias: bool) {
     g.measurement_time(Duration::from_secs(1));
     g.throughput(Throughput::Elements((2 * spec.m * spec.n * spec.k) as u64));
     g.bench_function(BenchmarkId::from_parameter(id), |bench| {
-        // SAFETY: dense matrices of the sizes in `spec`.
-        bench.iter(|| unsafe {
-            gemm(
-                &spec,
-                a.ptr().cast(),
-                b.ptr().cast(),
-                out.ptr().cast(),
-                &epilogue,
-            )
+        // As in a step of a model, which keeps the threads from beginning to end.
+        par::enter(|| {
+            // SAFETY: dense matrices of the sizes in `spec`.
+            bench.iter(|| unsafe {
+                gemm(
+                    &spec,
+                    a.ptr().cast(),
+                    b.ptr().cast(),
+                    out.ptr().cast(),
+                    &epilogue,
+                )
+            });
         });
     });
     g.finish();

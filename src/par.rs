@@ -26,7 +26,8 @@ const MAX_THREADS: usize = 256;
 const GRAIN_ENTERED: usize = 300_000;
 /// ... outside it while the workers still spin, ...
 const GRAIN_SPINNING: usize = 500_000;
-/// ... and when they sleep, where waking them costs some tens of microseconds.
+/// ... and when they sleep, where waking them costs some tens of microseconds: for one job, or for
+/// several that follow each other.
 const GRAIN_SLEEPING: usize = 2_000_000;
 
 static THREADS: AtomicUsize = AtomicUsize::new(0);
@@ -122,6 +123,8 @@ struct Team {
     /// Workers that exist, besides the caller.
     workers: AtomicUsize,
     sleepers: AtomicUsize,
+    /// Work that ran on callers alone since the workers last woke, because it was not worth waking them.
+    debt: AtomicUsize,
     caller_waits: AtomicBool,
     mutex: Mutex<()>,
     wake: Condvar,
@@ -209,11 +212,26 @@ impl Team {
             payload: Mutex::new(None),
             workers: AtomicUsize::new(0),
             sleepers: AtomicUsize::new(0),
+            debt: AtomicUsize::new(0),
             caller_waits: AtomicBool::new(false),
             mutex: Mutex::new(()),
             wake: Condvar::new(),
             done: Condvar::new(),
         }
+    }
+
+    /// Are workers to take part in a job of `flops` that a caller brings from outside [`enter`]?
+    ///
+    /// Sleeping workers are woken for long jobs, and for the last of several short ones that would
+    /// together have been worth it: then more of them are likely to follow, and find the workers awake.
+    fn is_worth_it(&self, flops: usize) -> bool {
+        if self.sleepers.load(Relaxed) == 0 && self.workers.load(Relaxed) > 0 {
+            return true;
+        }
+        let debt = self.debt.load(Relaxed).saturating_add(flops);
+        let wake = debt >= GRAIN_SLEEPING;
+        self.debt.store(if wake { 0 } else { debt }, Relaxed);
+        wake
     }
 
     /// Takes the team for this thread, unless another has it.
@@ -441,8 +459,7 @@ pub fn parallel_for<F: Fn(usize) + Sync>(n: usize, flops: usize, task: F) {
         }
         if flops >= GRAIN_SPINNING {
             let team = team();
-            let asleep = team.sleepers.load(Relaxed) > 0 || team.workers.load(Relaxed) == 0;
-            if (!asleep || flops >= GRAIN_SLEEPING)
+            if team.is_worth_it(flops)
                 && let Some(_hold) = team.acquire()
             {
                 return team.run(n, &task);

@@ -65,7 +65,10 @@ op! {
 fn shifted_moments(x: &Tensor, axes: &[usize]) -> Result<(Tensor, Tensor)> {
     let n = count(x, axes) as f64;
     let first = view::narrow(x, 0, 0, 1)?;
-    let shift = divided(&reduce(ReduceOp::Sum, &first, axes)?, n / x.shape()[0] as f64)?;
+    let shift = divided(
+        &reduce(ReduceOp::Sum, &first, axes)?,
+        n / x.shape()[0] as f64,
+    )?;
     let shift = math::stop_gradient(&shift)?;
     let d = math::subtract(x, &shift)?;
     let mean = divided(&reduce(ReduceOp::Sum, &d, axes)?, n)?;

@@ -53,6 +53,35 @@ pub fn normal_f64(key: [u32; 2], first: u64, out: &mut [f64]) {
     dispatch(Fill64::<Normal>::new(key, first, out));
 }
 
+/// [`bits`], for code that runs at level `I` already.
+///
+/// # Safety
+/// The CPU must have the instruction set `I`.
+#[inline(always)]
+pub unsafe fn bits_at<I: Isa>(key: [u32; 2], first: u64, out: &mut [u32]) {
+    let n = out.len();
+    Fill::<Bits>::new(key, first, out.as_mut_ptr().cast(), n).run::<I>();
+}
+
+/// [`uniform_f32`], for code that runs at level `I` already.
+///
+/// # Safety
+/// The CPU must have the instruction set `I`.
+#[inline(always)]
+pub unsafe fn uniform_f32_at<I: Isa>(key: [u32; 2], first: u64, out: &mut [f32]) {
+    let n = out.len();
+    Fill::<Uniform>::new(key, first, out.as_mut_ptr(), n).run::<I>();
+}
+
+/// [`uniform_f64`], for code that runs at level `I` already.
+///
+/// # Safety
+/// The CPU must have the instruction set `I`.
+#[inline(always)]
+pub unsafe fn uniform_f64_at<I: Isa>(key: [u32; 2], first: u64, out: &mut [f64]) {
+    Fill64::<Uniform>::new(key, first, out).run::<I>();
+}
+
 /// Ten rounds over the counters `c`, one in each lane.
 ///
 /// # Safety

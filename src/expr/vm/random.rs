@@ -3,7 +3,7 @@
 use super::instr::{Cx, Instr, KernelFn, Op, resolve};
 use crate::expr::eval;
 use crate::expr::ir::RandomKind;
-use crate::simd::{Isa, Level};
+use crate::simd::{Isa, Level, philox};
 
 struct Index;
 
@@ -17,70 +17,39 @@ impl Op for Index {
     }
 }
 
-/// Counters that are computed together.
-const GROUP: usize = 16;
-
-/// The words of the counters `first..first + 16`, in the order of elements: `[4 * counter + word]`.
-#[inline(always)]
-fn philox_group(seed0: u32, seed1: u32, first: u64) -> [u32; 4 * GROUP] {
-    let (mut c0, mut c1) = ([0u32; GROUP], [0u32; GROUP]);
-    let (mut c2, mut c3) = ([0u32; GROUP], [0u32; GROUP]);
-    for l in 0..GROUP {
-        let counter = first.wrapping_add(l as u64);
-        (c0[l], c1[l]) = (counter as u32, (counter >> 32) as u32);
-    }
-    let (mut k0, mut k1) = (seed0, seed1);
-    for _ in 0..10 {
-        for l in 0..GROUP {
-            let p = u64::from(c0[l]) * 0xD251_1F53;
-            let q = u64::from(c2[l]) * 0xCD9E_8D57;
-            let (old1, old3) = (c1[l], c3[l]);
-            c0[l] = (q >> 32) as u32 ^ old1 ^ k0;
-            c1[l] = q as u32;
-            c2[l] = (p >> 32) as u32 ^ old3 ^ k1;
-            c3[l] = p as u32;
-        }
-        k0 = k0.wrapping_add(0x9E37_79B9);
-        k1 = k1.wrapping_add(0xBB67_AE85);
-    }
-    let mut words = [0; 4 * GROUP];
-    for l in 0..GROUP {
-        words[4 * l] = c0[l];
-        words[4 * l + 1] = c1[l];
-        words[4 * l + 2] = c2[l];
-        words[4 * l + 3] = c3[l];
-    }
-    words
-}
-
-/// A random number made of `WORDS` consecutive words.
-trait Draw: Copy {
-    const WORDS: usize;
-    fn draw(words: &[u32; 4 * GROUP], at: usize) -> Self;
+/// Elements of a stream.
+trait Draw: Sized {
+    /// Fills `out` with elements `first ..` of the stream of `key`.
+    unsafe fn fill<I: Isa>(key: [u32; 2], first: u64, out: &mut [Self]);
 }
 
 impl Draw for i64 {
-    const WORDS: usize = 1;
     #[inline(always)]
-    fn draw(words: &[u32; 4 * GROUP], at: usize) -> i64 {
-        words[at].into()
+    unsafe fn fill<I: Isa>(key: [u32; 2], first: u64, out: &mut [i64]) {
+        let mut words = [0u32; 256];
+        let mut at = first;
+        for out in out.chunks_mut(words.len()) {
+            let words = &mut words[..out.len()];
+            philox::bits_at::<I>(key, at, words);
+            out.iter_mut()
+                .zip(words)
+                .for_each(|(o, w)| *o = i64::from(*w));
+            at = at.wrapping_add(out.len() as u64);
+        }
     }
 }
 
 impl Draw for f32 {
-    const WORDS: usize = 1;
     #[inline(always)]
-    fn draw(words: &[u32; 4 * GROUP], at: usize) -> f32 {
-        (words[at] >> 8) as i32 as f32 * (1.0 / 16_777_216.0)
+    unsafe fn fill<I: Isa>(key: [u32; 2], first: u64, out: &mut [f32]) {
+        philox::uniform_f32_at::<I>(key, first, out);
     }
 }
 
 impl Draw for f64 {
-    const WORDS: usize = 2;
     #[inline(always)]
-    fn draw(words: &[u32; 4 * GROUP], at: usize) -> f64 {
-        let bits = u64::from(words[2 * at + 1]) << 21 | u64::from(words[2 * at]) >> 11;
-        bits as f64 * (1.0 / (1u64 << 53) as f64)
+    unsafe fn fill<I: Isa>(key: [u32; 2], first: u64, out: &mut [f64]) {
+        philox::uniform_f64_at::<I>(key, first, out);
     }
 }
 
@@ -89,22 +58,9 @@ struct Random<T>(std::marker::PhantomData<T>);
 impl<T: Draw> Op for Random<T> {
     #[inline(always)]
     unsafe fn run<I: Isa>(cx: &Cx, ins: &Instr) {
-        let (n, dst) = (cx.len(ins) as u64, cx.reg::<T>(ins.dst));
-        let (seed0, seed1) = (cx.reg::<i64>(ins.args[0]), cx.reg::<i64>(ins.args[1]));
-        let per_group = (4 * GROUP / T::WORDS) as u64;
-        let per_counter = (4 / T::WORDS) as u64;
-        let mut done = 0;
-        while done < n {
-            let index = cx.index.wrapping_add(done);
-            // Start at a counter's first element; the first group may begin before `index`.
-            let skip = index % per_counter;
-            let words = philox_group(*seed0 as u32, *seed1 as u32, index / per_counter);
-            let take = (per_group - skip).min(n - done);
-            for i in 0..take {
-                *dst.add((done + i) as usize) = T::draw(&words, (skip + i) as usize);
-            }
-            done += take;
-        }
+        let out = std::slice::from_raw_parts_mut(cx.reg::<T>(ins.dst), cx.len(ins));
+        let key = [0, 1].map(|i: usize| *cx.reg::<i64>(ins.args[i]) as u32);
+        T::fill::<I>(key, cx.index, out);
     }
 }
 

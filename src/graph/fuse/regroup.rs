@@ -215,7 +215,8 @@ impl Fuser<'_> {
             if here || (u != v && known.contains(&u)) {
                 continue;
             }
-            let stored = self.home[n].is_empty() || self.maker[n].is_some_and(|m| self.leaves(u, m));
+            let stored =
+                self.home[n].is_empty() || self.maker[n].is_some_and(|m| self.leaves(u, m));
             let cost = self.cost_of_repeating(n, c).filter(|cost| {
                 work + cost <= CHEAP && cluster.nodes.len() + found.nodes.len() < MOST_NODES
             });
@@ -243,7 +244,9 @@ impl Fuser<'_> {
             return None;
         };
         let outs = &self.graph.nodes[n].outs;
-        let exact = outs.iter().all(|&v| is_exact(self.graph.values[v].aval.dtype));
+        let exact = outs
+            .iter()
+            .all(|&v| is_exact(self.graph.values[v].aval.dtype));
         let random = |n: &expr::Node| matches!(n, expr::Node::Random(..));
         let fits = shape == cluster.domain
             && exact

@@ -20,6 +20,8 @@ use std::ops::Range;
 
 /// Bytes of a source region: with a panel of weights, well inside a second-level cache.
 const REGION_BYTES: usize = 256 << 10;
+/// The same for depthwise correlations, whose few weights leave the first-level cache to the region.
+pub(super) const DEPTHWISE_REGION_BYTES: usize = 40 << 10;
 /// Output positions of a block at most: bounds the table of positions.
 const POSITIONS: usize = 1024;
 /// Tasks that the work is cut into where it can be.
@@ -159,7 +161,12 @@ fn run_blocks<T: Float>(
     epilogue: &Epilogue<'_, T>,
 ) {
     let per_task = cor.positions().div_ceil(TASKS).clamp(56, POSITIONS);
-    let blocks = Blocks::new(cor, REGION_BYTES / size_of::<T>(), per_task);
+    let bytes = if cor.depthwise {
+        DEPTHWISE_REGION_BYTES
+    } else {
+        REGION_BYTES
+    };
+    let blocks = Blocks::new(cor, bytes / size_of::<T>(), per_task);
     let full = blocks.size.iter().product();
     with_scratch::<[usize; 2], _>(full, |table| {
         let job = Job {

@@ -4,7 +4,8 @@
 //! Images are `[n, depth, height, width, channels]`, kernels
 //! `[depth, height, width, channels / groups, filters]`. All three directions run the same
 //! register tiles ([`tile`]) over cache-sized regions of the padded source ([`region`]); none
-//! builds an im2col matrix. Results are the same bits for any number of threads, since an
+//! builds an im2col matrix. Kernels of 3 x 3 go through Winograd's algorithm ([`winograd`]), those of
+//! one element through matrix products ([`pointwise`]), where shapes say that it pays. Results are the same bits for any number of threads, since an
 //! element's sum depends on shapes alone.
 
 // Register tiles are read by row and column number.
@@ -14,6 +15,7 @@ mod correlate;
 mod geometry;
 mod kernel_grad;
 mod pack;
+mod pointwise;
 mod region;
 mod tile;
 mod winograd;
@@ -62,6 +64,9 @@ impl<T> Default for Epilogue<'_, T> {
 pub fn forward<T: Float>(s: &ConvShape, x: &[T], w: &[T], y: &mut [T], epilogue: &Epilogue<'_, T>) {
     s.check(x.len(), w.len(), y.len());
     assert!(epilogue.bias.is_none_or(|b| b.len() == s.k), "bias length");
+    if pointwise::applies(s) {
+        return pointwise::forward(s, x, w, y, epilogue);
+    }
     correlate::correlate(&s.forward(), x, w, false, y, epilogue);
 }
 
@@ -72,6 +77,9 @@ pub fn forward<T: Float>(s: &ConvShape, x: &[T], w: &[T], y: &mut [T], epilogue:
 /// When a slice has another length than `s` says.
 pub fn input_grad<T: Float>(s: &ConvShape, dy: &[T], w: &[T], dx: &mut [T]) {
     s.check(dx.len(), w.len(), dy.len());
+    if pointwise::applies(s) {
+        return pointwise::input_grad(s, dy, w, dx);
+    }
     for phase in s.input_grad_phases() {
         correlate::correlate(&phase, dy, w, true, dx, &Epilogue::default());
     }
@@ -84,7 +92,14 @@ pub fn input_grad<T: Float>(s: &ConvShape, dy: &[T], w: &[T], dx: &mut [T]) {
 /// When a slice has another length than `s` says.
 pub fn kernel_grad<T: Float>(s: &ConvShape, x: &[T], dy: &[T], dw: &mut [T]) {
     s.check(x.len(), dw.len(), dy.len());
-    kernel_grad::kernel_grad(s, x, dy, dw);
+    let forward = s.forward();
+    if pointwise::applies(s) {
+        pointwise::kernel_grad(s, x, dy, dw);
+    } else if winograd::applies::<T>(&forward) {
+        winograd::kernel_grad(&forward, x, dy, dw);
+    } else {
+        kernel_grad::kernel_grad(s, x, dy, dw);
+    }
 }
 
 /// Lanes of the present level.

@@ -133,6 +133,12 @@ fn channels_around_tile_edges() {
 }
 
 #[test]
+fn large_kernels_of_one_element() {
+    check::<f32>(&shape(2, [1, 5, 6], 128, 130, [1, 1, 1], 1, 1, 0, 1));
+    check::<f64>(&shape(1, [2, 3, 5], 130, 129, [1, 1, 1], 2, 1, 0, 1));
+}
+
+#[test]
 fn positions_around_tile_edges() {
     for width in 1..=30 {
         check::<f32>(&shape(1, [1, 1, width], 2, 20, [1, 1, 3], 1, 1, 1, 1));

@@ -61,6 +61,44 @@ pub(super) unsafe fn accumulate<
     }
 }
 
+/// [`accumulate`] for rows that are neighbours in memory: `a[i][p]` is `a[i + p * a_step]`. One
+/// address serves all rows; more of them than registers would be loaded again in every step.
+///
+/// # Safety
+/// As [`accumulate`].
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+pub(super) unsafe fn accumulate_adjacent<
+    T: Copy,
+    L: Lanes<T>,
+    const MR: usize,
+    const NV: usize,
+    const PARTIAL: bool,
+>(
+    acc: &mut [[L::V; NV]; MR],
+    mut a: *const T,
+    a_step: usize,
+    mut b: *const T,
+    b_step: usize,
+    columns: usize,
+    len: usize,
+) {
+    for _ in 0..len {
+        let mut bv = [L::zero(); NV];
+        for (j, v) in bv.iter_mut().enumerate() {
+            *v = load::<T, L, PARTIAL>(b.add(j * L::N), columns.wrapping_sub(j * L::N));
+        }
+        for i in 0..MR {
+            let av = L::splat(*a.add(i));
+            for j in 0..NV {
+                acc[i][j] = L::fma(av, bv[j], acc[i][j]);
+            }
+        }
+        a = a.wrapping_add(a_step);
+        b = b.wrapping_add(b_step);
+    }
+}
+
 /// The depthwise twin of [`accumulate`], lane by lane instead of a broadcast:
 /// `acc[i][j] += sum over p < len of a[i][p * a_step + j] * b[p * b_step + j]`.
 ///
@@ -164,7 +202,7 @@ unsafe fn write<T: Copy, L: Lanes<T>, const MR: usize, const NV: usize, const RE
 
 /// Calls `$f::<.., MR, ..>` with `MR` the value of `$rows`.
 macro_rules! with_rows {
-    ($rows:expr, $max:expr, $f:ident::<$t:ty, $l:ty, $nv:literal $(, $x:tt)*>($($arg:expr),*)) => {
+    ($rows:expr, $max:expr, $f:ident::<$t:ty, $l:ty, $nv:tt $(, $x:tt)*>($($arg:expr),*)) => {
         match $rows {
             1 => $f::<$t, $l, 1, $nv $(, $x)*>($($arg),*),
             2 => $f::<$t, $l, 2, $nv $(, $x)*>($($arg),*),

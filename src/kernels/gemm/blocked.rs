@@ -82,9 +82,10 @@ impl<T: Float> Product<'_, T> {
     }
 
     /// The work in the measure of [`par::parallel_for`], whose unit is a plain operation or a byte:
-    /// these come four times as fast.
+    /// these operations come four times as fast. With few rows or columns the bytes count.
     pub fn cost(&self) -> usize {
-        self.flops() / 4
+        let elements = self.m * self.k + self.k * self.n + self.m * self.n;
+        (self.flops() / 4).max(elements * size_of::<T>())
     }
 
     /// Applies the epilogue to all of C.

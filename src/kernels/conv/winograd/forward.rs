@@ -11,6 +11,11 @@ use crate::buffer::with_scratch;
 use crate::par::parallel_for;
 use crate::simd::{Float, Isa, Kernel, Lanes, dispatch, level};
 
+/// Input times output channels from which transformed kernels outgrow the second-level cache by far.
+const LARGE_KERNELS: usize = 1 << 16;
+/// Panels of a task at least, since each task transforms its inputs.
+const PANELS: usize = 4;
+
 /// Everything the tasks share.
 struct Job<'a, T> {
     cor: &'a Correlation,
@@ -74,8 +79,8 @@ pub(in super::super) fn correlate<T: Float>(
     };
     let panels = Panels::new(cor, width);
     let tiles = Tiles::new(cor);
-    // Two register tiles of rows where the transformed inputs then still fit the cache.
-    let block = if cor.source_c <= 128 { 28 } else { 14 };
+    let block = block_of(cor, &tiles);
+    let blocks = tiles.count.div_ceil(block);
     with_scratch::<T, _>(
         POINTS * cor.source_c * width * panels.per_group,
         |kernels| {
@@ -92,13 +97,24 @@ pub(in super::super) fn correlate<T: Float>(
                 row: cor.source_c.next_multiple_of(lanes),
                 lanes,
                 slices: TASKS
-                    .div_ceil(tiles.count.div_ceil(block))
-                    .min(panels.per_group),
+                    .div_ceil(blocks)
+                    .min(panels.per_group.div_ceil(PANELS)),
             };
             transform_kernels(&job, w, transposed);
             run_blocks(&job);
         },
     );
+}
+
+/// Tiles of a block: two register tiles of rows where the transformed inputs then still fit the
+/// cache. Kernels that do not fit it are worth reading for more rows.
+fn block_of(cor: &Correlation, tiles: &Tiles) -> usize {
+    let rows = match (cor.source_c, cor.source_c * cor.target_c) {
+        (0..=128, _) => 28,
+        (_, LARGE_KERNELS..) => 56,
+        _ => 14,
+    };
+    rows.min(tiles.count)
 }
 
 fn transform_kernels<T: Float>(job: &Job<'_, T>, w: &[T], transposed: bool) {

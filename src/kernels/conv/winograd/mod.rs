@@ -7,9 +7,11 @@
 //! computed directly. Infinities become NaN in all outputs of a tile.
 
 mod forward;
+mod kernel_grad;
 mod transform;
 
 pub(super) use forward::correlate;
+pub(super) use kernel_grad::kernel_grad;
 
 use super::geometry::Correlation;
 use crate::simd::{Float, Lanes};
@@ -18,7 +20,9 @@ use transform::{Constants, IN, OUT, POINTS, signal};
 /// Channels below which the transforms cost more than they save.
 const MIN_CHANNELS: usize = 16;
 /// Tiles below which transforming the kernel costs too much.
-const MIN_TILES: usize = 64;
+const MIN_TILES: usize = 32;
+/// Input times output channels beyond which the transformed kernels take too much memory.
+const MAX_CHANNEL_PAIRS: usize = 1 << 20;
 
 /// The tiles of a correlation.
 #[derive(Clone, Copy, Debug)]
@@ -73,17 +77,22 @@ pub(super) fn applies<T>(cor: &Correlation) -> bool {
         && plain(h)
         && plain(w)
         && cor.source_c.min(cor.target_c) >= MIN_CHANNELS
-        && cor.source_c.saturating_mul(cor.target_c) <= 1 << 17
+        && cor.source_c.saturating_mul(cor.target_c) <= MAX_CHANNEL_PAIRS
         && tiles >= MIN_TILES
         // Tiles that hang over the edge: at least half of each is used.
         && tiles * OUT * OUT <= 2 * cor.positions()
 }
 
-/// Elements of a transformed tile with rows of `row` elements: an odd number of cache lines, so
-/// that neighbouring tiles never fall into the same few sets of the cache.
-fn tile_len<T>(row: usize) -> usize {
+/// `elements` and a few more, to make an odd number of cache lines: neighbours at that distance
+/// never fall into the same few sets of the cache.
+fn odd_lines<T>(elements: usize) -> usize {
     let line = 64 / size_of::<T>();
-    ((POINTS * row).div_ceil(line) | 1) * line
+    (elements.div_ceil(line) | 1) * line
+}
+
+/// Elements of a transformed tile with rows of `row` elements.
+fn tile_len<T>(row: usize) -> usize {
+    odd_lines::<T>(POINTS * row)
 }
 
 /// The 6 x 6 inputs of tile `i`; `zeros` stands for those outside the source.
