@@ -387,6 +387,12 @@ def test_dtype_policies(kind, policy):
     )
 
 
+def test_integer_inputs():
+    x = RNG.integers(-2, 3, (2, 5, 3))
+    for layer in (layers.LSTM(4), layers.GRU(4, activation="elu"), layers.Bidirectional(layers.SimpleRNN(4))):
+        np.testing.assert_array_equal(layer(x), layer(x.astype("float32")))
+
+
 def test_saved_models_load(tmp_path):
     x = RNG.normal(size=(2, 5, 3)).astype("float32")
     model = rustdl.Sequential(

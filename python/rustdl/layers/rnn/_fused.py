@@ -64,6 +64,7 @@ def run_fused(layer: Any, sequences: Any, states: Any, mask: Any, training: bool
         training: Whether the inputs are dropped.
     """
     cell = layer.cell
+    sequences = ops.cast(sequences, layer.compute_dtype)  # integers become floats, as in a product with the kernel
     if training and cell.dropout > 0:
         sequences = sequences * ops.expand_dims(cell.get_dropout_mask(sequences[:, 0]), 1)
     arguments: dict[str, Any] = {
