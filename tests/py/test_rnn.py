@@ -54,6 +54,15 @@ def gradients(layer, call):
     return rustdl.jit(lambda x: (rustdl.grad(loss)(x), by_weights(x)[1]))
 
 
+def normalized(x, gain, epsilon=1e-3, axis=-1):
+    mean, variance = x.mean(axis, keepdims=True), x.var(axis, keepdims=True)
+    return (x - mean) / np.sqrt(variance + epsilon) * gain
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
 @ALL
 def test_equals_keras(case, golden):
     layer, x, call = ready(case)
@@ -210,6 +219,53 @@ def test_dropout_masks_are_fixed_over_time(kind):
     assert not np.array_equal(layer(x, training=True), layer(x, training=True))
 
 
+def mask_of(shape, count):
+    masks = [(RNG.random(shape) > 0.4).astype("float32") / 0.6 for _ in range(count)]
+    return masks if count > 1 else masks[0]
+
+
+def dropped_lstm(x, h, c, w, u, b, x_masks, h_masks):
+    kernels, recurrent, biases = np.split(w, 4, -1), np.split(u, 4, -1), np.split(b, 4)
+    parts = zip(kernels, recurrent, biases, x_masks, h_masks, strict=True)
+    i, f, g, o = ((x * m) @ k + (h * n) @ r + a for k, r, a, m, n in parts)
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    return sigmoid(o) * np.tanh(c), c
+
+
+def dropped_gru(x, h, reset_after, w, u, b, x_masks, h_masks):
+    biases = np.split(b[0] if reset_after else b, 3)
+    xz, xr, xh = ((x * m) @ k + a for k, a, m in zip(np.split(w, 3, -1), biases, x_masks, strict=True))
+    (uz, ur, uh), (bz, br, bh) = np.split(u, 3, -1), np.split(b[1] if reset_after else b * 0, 3)
+    z, r = sigmoid(xz + (h * h_masks[0]) @ uz + bz), sigmoid(xr + (h * h_masks[1]) @ ur + br)
+    inner = r * ((h * h_masks[2]) @ uh + bh) if reset_after else (r * h * h_masks[2]) @ uh
+    return z * h + (1 - z) * np.tanh(xh + inner)
+
+
+@pytest.mark.parametrize("kind", ["SimpleRNN", "LSTM", "GRU", "GRU before"])
+def test_dropout_with_given_masks(kind):
+    count = {"SimpleRNN": 1, "LSTM": 4}.get(kind, 3)
+    arguments = {"reset_after": kind == "GRU"} if kind.startswith("GRU") else {}
+    layer = getattr(layers, kind.split()[0])(3, dropout=0.4, recurrent_dropout=0.4, **arguments)
+    cell = layer.cell
+    x = RNG.normal(size=(2, 4, 5)).astype("float32")
+    layer(x)
+    layer.set_weights([RNG.normal(size=w.shape).astype("float32") for w in layer.weights])
+    w, u, b = (v.numpy().astype("float64") for v in layer.weights)
+    x_masks, h_masks = mask_of((2, 5), count), mask_of((2, 3), count)
+    h = c = np.zeros((2, 3))
+    for t in range(4):
+        if kind == "SimpleRNN":
+            h = np.tanh((x[:, t] * x_masks) @ w + (h * h_masks) @ u + b)
+        elif kind == "LSTM":
+            h, c = dropped_lstm(x[:, t], h, c, w, u, b, x_masks, h_masks)
+        else:
+            h = dropped_gru(x[:, t], h, kind == "GRU", w, u, b, x_masks, h_masks)
+    object.__setattr__(cell, "_dropout_mask", x_masks)
+    object.__setattr__(cell, "_recurrent_dropout_mask", h_masks)
+    np.testing.assert_allclose(layer(x, training=True), h, rtol=1e-4, atol=1e-5)
+    assert cell._dropout_mask is None  # forgotten after the call
+
+
 def test_dropout_in_a_compiled_step_varies_between_steps():
     layer = layers.LSTM(4, dropout=0.4, recurrent_dropout=0.3)
     x = ops.ones((2, 5, 3))
@@ -265,15 +321,6 @@ def test_a_cell_that_is_no_layer():
 
     x = RNG.normal(size=(2, 4, 2)).astype("float32")
     np.testing.assert_allclose(layers.RNN(Sum())(x), x.sum(1), rtol=1e-5)
-
-
-def normalized(x, gain, epsilon=1e-3, axis=-1):
-    mean, variance = x.mean(axis, keepdims=True), x.var(axis, keepdims=True)
-    return (x - mean) / np.sqrt(variance + epsilon) * gain
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
 
 
 def test_layer_normalized_lstm():
