@@ -27,6 +27,8 @@ _register("_normalization", "batch_normalization layer_normalization rms_normali
 _register("loops", "scan map vectorized_map fori_loop while_loop associative_scan")
 _register("rnn", "lstm gru simple_rnn")
 _register("attention", "dot_product_attention")
+_register("positions", "rotary_embedding sine_positions")
+_register("_fused_loss", "linear_cross_entropy")
 _register("crossentropy", "binary_crossentropy categorical_crossentropy sparse_categorical_crossentropy")
 
 _register(

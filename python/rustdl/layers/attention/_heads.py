@@ -11,6 +11,7 @@ from rustdl import constraints, initializers, ops, regularizers
 from rustdl.backend import config as backend_config
 from rustdl.backend.masking import get_keras_mask, set_keras_mask
 from rustdl.layers.activations.softmax import Softmax
+from rustdl.layers.attention.cache import Decoding
 from rustdl.layers.core.einsum_dense import EinsumDense
 from rustdl.layers.layer import Layer
 from rustdl.layers.regularization.dropout import Dropout
@@ -20,7 +21,7 @@ from rustdl.ops.operation import Operation
 _FAMILIES: dict[str, Any] = {"initializer": initializers, "regularizer": regularizers, "constraint": constraints}
 
 
-class HeadsAttention(Layer):
+class HeadsAttention(Decoding, Layer):
     """Base class: projects query, key and value to heads, attends, projects back.
 
     A subclass sets `_prefix` to what its attributes of arguments begin with, makes the four projections

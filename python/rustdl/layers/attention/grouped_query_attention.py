@@ -129,6 +129,9 @@ class GroupedQueryAttention(HeadsAttention):
         dense.build(shape)
         return dense
 
+    def _cache_sizes(self) -> tuple[int, int, int]:
+        return self.num_key_value_heads, self.head_dim, self.head_dim
+
     def _scored(self, query: Any, key: Any, value: Any, mask: Any, training: Any, wants_scores: bool) -> Any:
         self._return_attention_scores = wants_scores
         key, value = (ops.repeat(x, self.num_repeats, axis=2) for x in (key, value))

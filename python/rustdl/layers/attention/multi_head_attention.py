@@ -204,6 +204,9 @@ class MultiHeadAttention(HeadsAttention):
         self._score_axes = tuple(range(-len(self._attention_axes), 0))
         self._make_softmax_and_dropout()
 
+    def _cache_sizes(self) -> tuple[int, int, int]:
+        return self._num_heads, self._key_dim, self._value_dim
+
     def _scored(self, query: Any, key: Any, value: Any, mask: Any, training: Any, wants_scores: bool) -> Any:
         return self._compute_attention(query, key, value, mask, training, wants_scores)
 
