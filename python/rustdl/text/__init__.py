@@ -8,7 +8,6 @@ _EXPORTS = {
     "CharTokenizer": "rustdl.text.tokenizers",
     "filter_logits": "rustdl.text.sampling",
     "generate": "rustdl.text.generation",
-    "pad_sequences": "rustdl.text.batching",
     "sample": "rustdl.text.sampling",
 }
 

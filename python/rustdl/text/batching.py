@@ -8,35 +8,16 @@ from typing import Any
 import numpy as np
 
 from rustdl.trainers.data_adapters.py_dataset_adapter import PyDataset
+from rustdl.utils.sequence_utils import pad_sequences
 
 
-def pad_sequences(sequences: Sequence[Any], length: int | None = None, value: Any = 0) -> np.ndarray:
-    """Sequences as one array, padded on the right.
-
-    Args:
-        sequences: Sequences of numbers, or arrays `(time, ...)`.
-        length: Size of the time axis; by default the longest.
-        value: What the padding is.
-
-    Raises:
-        ValueError: A sequence longer than `length`, or none at all.
-
-    Example:
-        >>> pad_sequences([[1, 2, 3], [4]]).tolist()
-        [[1, 2, 3], [4, 0, 0]]
-    """
-    arrays = [np.asarray(s) for s in sequences]
-    if not arrays:
-        raise ValueError("pad_sequences: there are no sequences")
-    longest = max(len(a) for a in arrays)
-    length = longest if length is None else length
+def _padded(sequences: Sequence[Any], length: int, value: Any) -> Any:
+    """Sequences padded behind, in their own dtype; a longer one is refused."""
+    longest = max(len(s) for s in sequences)
     if longest > length:
-        raise ValueError(f"pad_sequences: a sequence of {longest} steps does not fit into length={length}")
-    like = next((a for a in arrays if len(a)), arrays[0])
-    out = np.full((len(arrays), length, *like.shape[1:]), value, like.dtype)
-    for row, a in zip(out, arrays, strict=True):
-        row[: len(a)] = a
-    return out
+        raise ValueError(f"BucketedDataset: a target of {longest} steps does not fit beside inputs of {length}")
+    dtype = np.result_type(*(np.asarray(s).dtype for s in sequences))
+    return pad_sequences(sequences, length, dtype=dtype, padding="post", value=value)
 
 
 class BucketedDataset(PyDataset):
@@ -123,11 +104,11 @@ class BucketedDataset(PyDataset):
         """The inputs, targets where there are any, and sample weights where asked for."""
         bucket, rows = self._batches[index]
         length = self.boundaries[bucket]
-        x = pad_sequences([self._sequences[i] for i in rows], length, self._padding)
+        x = _padded([self._sequences[i] for i in rows], length, self._padding)
         if self._targets is None:
             return (x,)
         if self._pad_targets:
-            y = pad_sequences([self._targets[i] for i in rows], length, self._target_padding)
+            y = _padded([self._targets[i] for i in rows], length, self._target_padding)
         else:
             y = self._targets[rows]
         if not self._weights:
