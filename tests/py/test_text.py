@@ -137,6 +137,30 @@ def test_window_state_and_step_agree(arguments):
     assert [row.tolist() for row in generate(step, prompts, 7, state=state, **arguments)] == wanted
 
 
+@pytest.mark.parametrize("arguments", [{"seed": 2}, {"num_beams": 3}], ids=str)
+def test_key_value_cache_and_window_agree(arguments):
+    rustdl.utils.set_random_seed(1)
+    embed, attention = layers.Embedding(VOCABULARY, 8), layers.MultiHeadAttention(2, 4)
+    embed.build()
+    embed.set_weights([embed.get_weights()[0] * 40])
+
+    def plain(tokens):
+        x = embed(tokens)
+        return (x + attention(x, x, use_causal_mask=True))[..., :VOCABULARY]
+
+    def step(tokens, state):
+        cache, position = state
+        y, cache = attention.decode(embed(tokens), cache, position)
+        return (embed(tokens) + y)[..., :VOCABULARY], (cache, position + tokens.shape[1])
+
+    prompts = [[0, 1, 2], [3, 3, 1]]
+    wanted = generate(plain, prompts, 6, **arguments)
+    rows = 2 * arguments.get("num_beams", 1)
+    state = (attention.make_cache(rows, 9), ops.convert_to_tensor(0))
+    found = generate(rustdl.jit(step), prompts, 6, state=state, **arguments)
+    assert [row.tolist() for row in found] == [row.tolist() for row in wanted]
+
+
 def test_char_tokenizer():
     tokenizer = CharTokenizer("to be or not", special_tokens=["<pad>", "<end>"])
     assert tokenizer.vocabulary_size == 2 + len(set("to be or not"))

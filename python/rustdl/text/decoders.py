@@ -62,7 +62,7 @@ class StepDecoder:
 
     Args:
         step: `(tokens, state)` -> `(logits, state)`, with tokens `(batch, time)`, logits `(batch, time, vocabulary)` or
-            `(batch, vocabulary)`, and a structure of tensors with the batch as first axis.
+            `(batch, vocabulary)`, and a structure of tensors with the batch as first axis, or scalars for all rows.
         state: The state at the start.
     """
 
@@ -94,7 +94,10 @@ class StepDecoder:
             rows: Numbers of rows.
         """
         index = ops.convert_to_tensor(rows.astype("int32"))
-        self._state = tree.map_structure(lambda x: ops.take(x, index, axis=0), self._state)
+        # Scalars, such as a position, are common to all rows.
+        self._state = tree.map_structure(
+            lambda x: ops.take(x, index, axis=0) if getattr(x, "shape", ()) else x, self._state
+        )
 
 
 def stateful_layers(model: Any) -> list[Any]:

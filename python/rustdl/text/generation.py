@@ -52,7 +52,7 @@ def generate(
         length_penalty: 0 for the likeliest sequence, larger values for longer ones.
         stop_token: A sequence ends with it.
         window: Length of the model's context; by default that of its input, else that of the longest result.
-        state: A structure of tensors with the batch first; for beam search, of `batch * num_beams` rows.
+        state: A structure of tensors with the batch first (for beam search, of `batch * num_beams` rows), or scalars.
         seed: Of the random numbers; by default one from Python's, which `set_random_seed` sets.
 
     Returns:
