@@ -298,3 +298,56 @@ def test_older_configurations():
 
 def square(x):
     return x * x
+
+
+@pytest.mark.parametrize("form", ["array", "list", "tuple", "dict", "nested", "iterable", "indexed"])
+def test_split_dataset(form):
+    x, y = np.arange(20).reshape(10, 2), np.arange(10)
+    data = {
+        "array": x,
+        "list": [x, y],
+        "tuple": (x, y),
+        "dict": {"x": x, "y": y},
+        "nested": ({"a": x, "b": (y, y)}, y),
+        "iterable": iter(list(zip(x, y, strict=True))),
+        "indexed": Indexed(),
+    }[form]
+    left, right = rustdl.utils.split_dataset(data, left_size=0.3)
+    assert (len(left), len(right), left.cardinality()) == (3, 7, 3)
+    first = {"array": lambda e: e, "dict": lambda e: e["x"], "nested": lambda e: e[0]["a"]}.get(form, lambda e: e[0])
+    assert [np.asarray(first(e)).tolist() for e in left] == x[:3].tolist()
+    assert [np.asarray(first(e)).tolist() for e in right] == x[3:].tolist()
+    batches = list(right.batch(4))
+    assert [first(b).shape for b in batches] == [(4, 2), (3, 2)]
+    assert len(right.batch(4, drop_remainder=True)) == 1
+
+
+class Indexed:
+    def __len__(self):
+        return 10
+
+    def __getitem__(self, i):
+        return np.array([2 * i, 2 * i + 1]), i
+
+
+def test_split_dataset_shuffles_and_refuses():
+    split = rustdl.utils.split_dataset
+    parts = split(np.arange(10), left_size=4, shuffle=True, seed=1)
+    values = [int(x) for part in parts for x in part]
+    assert sorted(values) == list(range(10)) != values
+    with pytest.raises(ValueError, match="one first size"):
+        split((np.zeros(3), np.zeros(4)), left_size=1)
+    with pytest.raises(ValueError, match="left_size"):
+        split(np.zeros(3), left_size=5)
+    with pytest.raises(TypeError, match="`dataset` argument"):
+        split(3, left_size=0.5)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_split_dataset_of_torch():
+    torch = pytest.importorskip("torch")
+    data = torch.utils.data.TensorDataset(torch.arange(10))
+    left, right = rustdl.utils.split_dataset(data, left_size=0.4)
+    assert (len(left), len(right), int(right[0][0])) == (4, 6, 4)
+    left, _ = rustdl.utils.split_dataset(np.arange(10), left_size=0.4, preferred_backend="torch")
+    assert isinstance(left[0], torch.Tensor)

@@ -201,8 +201,8 @@ def datasets_of(
         if part is not None:
             io_utils.print_msg(f"Using {len(paths)} files for {part}.")
         if not paths:
-            what = f"{part} {kind}" if part else kind
-            raise ValueError(f"No {what} files found in directory {directory}.")
+            what = "images" if kind == "image" else f"{kind} files"
+            raise ValueError(f"No {part} {what} found in directory {directory}.".replace("None ", ""))
         own = None if labels is None else labels[parts[part]]
 
         def sample(i: int) -> Any:

@@ -58,6 +58,10 @@ class PipelineDataset(PyDataset):
         """
         return _Part(self, min(count, len(self)), len(self))
 
+    def cardinality(self) -> int:
+        """The number of entries."""
+        return len(self)
+
     def cache(self) -> PipelineDataset:
         """Keeps the entries of the first pass in memory and gives the same ones in every later pass."""
         return _Cached(self)
@@ -171,6 +175,22 @@ class SampleDataset(PipelineDataset):
         self.class_names = class_names
         self.file_paths = file_paths
 
+    def batch(self, batch_size: int, drop_remainder: bool = False) -> PipelineDataset:
+        """The single samples of this dataset in batches.
+
+        Args:
+            batch_size: samples in a batch.
+            drop_remainder: whether a last batch that is smaller is left out.
+
+        Raises:
+            ValueError: the dataset has batches already.
+        """
+        if self.batch_size is not None:
+            raise ValueError(f"The dataset has batches already, of {self.batch_size} samples.")
+        made = SampleDataset(self._count, self._load, batch_size, self._shuffle, None, self._stack)
+        made._rng, made.class_names, made.file_paths = self._rng, self.class_names, self.file_paths
+        return made.take(self._count // batch_size) if drop_remainder else made
+
     def start_pass(self) -> None:
         """Draws the order of the pass."""
         if self._shuffle:
@@ -186,9 +206,7 @@ class SampleDataset(PipelineDataset):
             return tree.map_structure(_to_tensor, self._load(int(self._order[index])))
         chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size].tolist()
         samples = [self._load(i) for i in chosen]
-        if isinstance(samples[0], tuple):
-            return tuple(_to_tensor(self._stack(list(part))) for part in zip(*samples, strict=True))
-        return _to_tensor(self._stack(samples))
+        return tree.map_structure(lambda *values: _to_tensor(self._stack(list(values))), *samples)
 
 
 def _to_tensor(x: Any) -> Any:
