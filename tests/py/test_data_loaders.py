@@ -60,6 +60,8 @@ def test_shuffled_orders_follow_the_seed_and_change_with_each_pass(texts):
     assert [everything(again)[0] for _ in range(3)] == passes
     assert passes[0] != passes[1]
     assert sorted(passes[0]) == sorted(passes[1])
+    one_order = text_dataset_from_directory(texts, seed=3, verbose=False, format="grain")
+    assert everything(one_order)[0] == everything(one_order)[0]
     for x, y in [everything(first)]:
         assert [t.startswith("good") for t in x] == y.astype(bool).tolist()
 

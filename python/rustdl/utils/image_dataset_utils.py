@@ -47,7 +47,7 @@ def image_dataset_from_directory(
         color_mode: `"rgb"`, `"rgba"` or `"grayscale"`.
         batch_size: images in a batch, the last one being smaller; `None` for single images.
         image_size: `(height, width)`, to which images are resized.
-        shuffle: whether files are in a random order, new in each pass; else they are in alphabetical order.
+        shuffle: whether files are in a random order; else they are in alphabetical order.
         seed: of the order.
         validation_split: share of the files that are held out.
         subset: `"training"`, `"validation"`, or `"both"` for a list of the two datasets.
@@ -56,7 +56,7 @@ def image_dataset_from_directory(
         crop_to_aspect_ratio: whether images are cut to the proportions of `image_size`, not distorted.
         pad_to_aspect_ratio: whether images are padded to the proportions of `image_size`.
         data_format: `"channels_last"` or `"channels_first"`; the global setting by default.
-        format: `"tf"` or `"grain"`; the result is the same.
+        format: `"tf"`, where each pass over shuffled files has an order of its own, or `"grain"`, where all have one.
         verbose: whether to print how many files were found.
 
     Returns:
@@ -101,7 +101,18 @@ def image_dataset_from_directory(
         image = _resized(image, tuple(image_size), interpolation, crop_to_aspect_ratio, pad_to_aspect_ratio)
         return image.transpose(2, 0, 1) if first else image
 
-    return datasets_of(files, load, "image", directory, label_mode, batch_size, shuffle, seed, validation_split, subset)
+    return datasets_of(
+        files,
+        load,
+        "image",
+        directory,
+        label_mode,
+        batch_size,
+        shuffle and format == "tf",
+        seed,
+        validation_split,
+        subset,
+    )
 
 
 def _resized(image: Any, size: tuple[int, int], interpolation: str, crop: bool, pad: bool) -> Any:

@@ -34,12 +34,12 @@ def text_dataset_from_directory(
         class_names: the sub-folders to take, in the order of their class numbers.
         batch_size: texts in a batch, the last one being smaller; `None` for single texts.
         max_length: number of characters that are kept of each text.
-        shuffle: whether files are in a random order, new in each pass; else they are in alphabetical order.
+        shuffle: whether files are in a random order; else they are in alphabetical order.
         seed: of the order.
         validation_split: share of the files that are held out.
         subset: `"training"`, `"validation"`, or `"both"` for a list of the two datasets.
         follow_links: whether to enter folders that are links.
-        format: `"tf"` or `"grain"`; the result is the same.
+        format: `"tf"`, where each pass over shuffled files has an order of its own, or `"grain"`, where all have one.
         verbose: whether to print how many files were found.
 
     Returns:
@@ -64,5 +64,15 @@ def text_dataset_from_directory(
         return np.array(values, dtype=object) if isinstance(values[0], str) else np.stack(values)
 
     return datasets_of(
-        files, load, "text", directory, label_mode, batch_size, shuffle, seed, validation_split, subset, stack
+        files,
+        load,
+        "text",
+        directory,
+        label_mode,
+        batch_size,
+        shuffle and format == "tf",
+        seed,
+        validation_split,
+        subset,
+        stack,
     )

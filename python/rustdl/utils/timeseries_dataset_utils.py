@@ -33,11 +33,11 @@ def timeseries_dataset_from_array(
         sequence_stride: how far windows are apart.
         sampling_rate: how far the steps of a window are apart, `r`.
         batch_size: windows in a batch, the last one being smaller; `None` for single windows.
-        shuffle: whether windows are in a random order, new in each pass.
+        shuffle: whether windows are in a random order.
         seed: of the order.
         start_index: data before it are left out.
         end_index: data from it on are left out.
-        format: `"tf"` or `"grain"`; the result is the same.
+        format: `"tf"`, where each pass over shuffled windows has an order of its own, or `"grain"`, where all have one.
 
     Returns:
         A `PyDataset` of `(windows, targets)` or windows `[batch, sequence_length, ...]`, with a length and the methods
@@ -89,7 +89,7 @@ def timeseries_dataset_from_array(
         x = part[first : first + sequence_length * sampling_rate : sampling_rate]
         return x if targets is None else (x, targets[first])
 
-    return SampleDataset(len(firsts), window, batch_size, shuffle, seed)
+    return SampleDataset(len(firsts), window, batch_size, shuffle and format == "tf", seed)
 
 
 def _check_range(name: str, value: int | None, low: int, total: int) -> None:
