@@ -84,9 +84,7 @@ class Decoding:
         position = ops.cast(backend.convert_to_tensor(position), "int32")
         if rotary:
             query, key = (ops.rotary_embedding(a, start_index=position) for a in (query, key))
-        zero = ops.zeros((), dtype="int32")
-        start = ops.stack([zero, position, zero, zero])
-        cache = KeyValueCache(ops.slice_update(cache.key, start, key), ops.slice_update(cache.value, start, value))
+        cache = KeyValueCache(_written(cache.key, key, position), _written(cache.value, value, position))
         own = ops.expand_dims(ops.arange(count, dtype="int32"), 1) + position
         behind = own - ops.arange(length, dtype="int32")
         seen = behind >= 0
@@ -118,3 +116,13 @@ class Decoding:
                 f"{layer.name}.decode: {x.shape[1]} tokens at position {position} do not fit a cache of {length}; make "
                 "a longer one with `make_cache`"
             )
+
+
+def _written(cache: Any, rows: Any, position: Any) -> Any:
+    """The cache with rows replaced from a position on."""
+    if rows.shape[1] == 1:
+        # One pass over memory, fused; the general form works out an index for each element.
+        here = ops.equal(ops.arange(cache.shape[1], dtype="int32"), position)
+        return ops.where(ops.reshape(here, (1, -1, 1, 1)), rows, cache)
+    zero = ops.zeros((), dtype="int32")
+    return ops.slice_update(cache, ops.stack([zero, position, zero, zero]), rows)
