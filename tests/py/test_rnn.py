@@ -312,6 +312,20 @@ def test_custom_cells(size):
     assert wrapped(x).shape == (2, 12)
 
 
+def test_copies_of_layers_with_custom_cells():
+    # The class is not registered, but this process has serialized an object of it.
+    model = rustdl.Sequential([rustdl.Input((None, 3)), layers.RNN(Minimal(3, 3))])
+    copy = rustdl.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    x = RNG.normal(size=(2, 4, 3)).astype("float32")
+    np.testing.assert_array_equal(copy(x), model(x))
+    config = layers.serialize(layers.RNN(Minimal(3, 3)))
+    config["config"]["cell"]["class_name"] = "Popen"
+    config["config"]["cell"]["module"] = "subprocess"
+    with pytest.raises(TypeError, match="Could not locate class 'Popen'"):
+        layers.deserialize(config)
+
+
 def test_a_cell_that_is_no_layer():
     class Sum:
         state_size = 2

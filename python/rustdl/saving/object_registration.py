@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -10,6 +12,24 @@ T = TypeVar("T")
 
 GLOBAL_CUSTOM_OBJECTS: dict[str, Any] = {}
 GLOBAL_CUSTOM_NAMES: dict[Any, str] = {}
+
+
+# Classes of objects that this process itself has serialized, by module and name.
+_SERIALIZED: weakref.WeakValueDictionary[tuple[str, str], type] = weakref.WeakValueDictionary()
+
+
+def note_serialized(cls: type) -> None:
+    """Remembers a class whose object has been serialized, so that a copy can be made from its configuration.
+
+    Only classes that can be imported under their name: others may have namesakes.
+    """
+    if getattr(sys.modules.get(cls.__module__), cls.__name__, None) is cls:
+        _SERIALIZED[cls.__module__, cls.__name__] = cls
+
+
+def serialized_class(module: Any, name: str) -> type | None:
+    """A class that `note_serialized` has seen; nothing is imported."""
+    return _SERIALIZED.get((module, name)) if isinstance(module, str) else None
 
 
 class _Scope(threading.local):

@@ -205,6 +205,7 @@ def _serialize_object(obj: Any) -> dict[str, Any]:
         }
     else:
         cls = type(obj)
+        object_registration.note_serialized(cls)
         config = {
             "module": file_module(cls),
             "class_name": cls.__name__,
@@ -453,6 +454,9 @@ def _find(name: Any, registered: Any, module: Any, kind: str, config: dict[str, 
         for full_name, value in custom.items():
             if ">" not in name and full_name.endswith(f">{name}"):
                 return value
+    known = object_registration.serialized_class(module, name) if kind == "class" else None
+    if known is not None:
+        return known
     raise TypeError(
         f"Could not locate {kind} '{name}'. Make sure custom classes and functions are decorated with "
         "`@keras.saving.register_keras_serializable()`. If they are already decorated, make sure they are all "
