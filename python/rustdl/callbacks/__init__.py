@@ -12,6 +12,7 @@ _EXPORTS = {
     "LambdaCallback": "rustdl.callbacks.lambda_callback",
     "LearningRateScheduler": "rustdl.callbacks.learning_rate_scheduler",
     "ModelCheckpoint": "rustdl.callbacks.model_checkpoint",
+    "OrbaxCheckpoint": "rustdl.callbacks.orbax_checkpoint",
     "ProgbarLogger": "rustdl.callbacks.progbar_logger",
     "ReduceLROnPlateau": "rustdl.callbacks.reduce_lr_on_plateau",
     "RemoteMonitor": "rustdl.callbacks.remote_monitor",

@@ -189,17 +189,28 @@ class Model(Trainer, Layer):
 
         saving_api.load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
 
-    def export(self, filepath: Any, format: str = "onnx", verbose: Any = None, **kwargs: Any) -> None:
-        """Not available yet.
+    def export(
+        self, filepath: Any, format: str = "tf_saved_model", verbose: Any = None, input_signature: Any = None, **_: Any
+    ) -> None:
+        """Refused: the formats are those of other programs.
+
+        Args:
+            filepath: Where to.
+            format: `"tf_saved_model"`, `"onnx"`, `"openvino"`, `"litert"` or `"torch"`.
+            verbose: Whether to print.
+            input_signature: Shapes and dtypes of the inputs.
 
         Raises:
             ValueError: A format that Keras does not know.
             NotImplementedError: One that it knows.
         """
-        formats = ("tf_saved_model", "onnx", "openvino", "litert")
+        formats = ("tf_saved_model", "onnx", "openvino", "litert", "torch")
         if format not in formats:
             raise ValueError(f"Unrecognized format={format}. Supported formats are: {formats}")
-        raise NotImplementedError(f"Model.export to {format!r} is not available; use `model.save(...)`")
+        raise NotImplementedError(
+            "`export_saved_model` only currently supports the tensorflow, jax and torch backends. rustdl does not "
+            f"write format={format!r}: save with `model.save('model.keras')`, which Keras 3 loads and exports."
+        )
 
     @default
     def build(self, input_shape: Any = None) -> None:

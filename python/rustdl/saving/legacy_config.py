@@ -81,7 +81,12 @@ def with_modules(entry: dict[str, Any], depth: int = 0) -> dict[str, Any]:
         if isinstance(inner, dict) and "class_name" in inner:
             config[key] = with_modules(inner, depth + 1)
     config = _updated(class_name, config)
-    found = {"module": module, "class_name": class_name, "config": config, "registered_name": class_name}
+    found: dict[str, Any] = {
+        "module": module,
+        "class_name": class_name,
+        "config": config,
+        "registered_name": class_name,
+    }
     if module != _LAYERS or symbol_from_name(f"{_LAYERS}.{class_name}") is not None:
         found["registered_name"] = None
     return {**entry, **found}

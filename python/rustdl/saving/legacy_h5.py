@@ -215,7 +215,7 @@ def _load_weights(h5py: Any, group: Any, model: Any, by_name: bool = False, skip
     top = safe_group(h5py, group, _TOP_LEVEL)
     targets = [*pairs, *([(_own_weights(model), _arrays(h5py, top), "top-level model")] if top is not None else [])]
     # Everything is read and compared before the first variable changes.
-    assignments = []
+    assignments: list[tuple[Any, Any]] = []
     for weights, values, what in targets:
         problem = _mismatch(weights, values, what)
         if problem is None:

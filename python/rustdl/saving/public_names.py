@@ -14,6 +14,7 @@ _NAMESPACES: tuple[str, ...] = (
     "keras",
     "keras.activations",
     "keras.constraints",
+    "keras.distillation",
     "keras.dtype_policies",
     "keras.initializers",
     "keras.layers",

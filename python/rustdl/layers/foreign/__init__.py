@@ -1,0 +1,1 @@
+"""Layers that would run the code of another framework."""
