@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from typing import Any
 
 import numpy as np
 
 from rustdl import backend, ops
+from rustdl.backend.keras_tensor import KerasTensor
 from rustdl.backend.spec import unfilled_shape
 from rustdl.ops._image._arguments import check_images, spatial_axes
 from rustdl.ops._symbolic import symbolic
@@ -133,13 +136,7 @@ def _crop_images(
         (spatial_axes(data_format)[1], left_cropping, right_cropping, target_width, horizontal),
     ):
         length = images.shape[axis]
-        if unfilled_shape(images.shape)[axis] is None:
-            if target is None:
-                what = names[2].removeprefix("target_")
-                raise ValueError(
-                    f"When the {what} of the images is unknown, `{names[2]}` must be specified. "
-                    f"Received images.shape={unfilled_shape(images.shape)} and {names[2]}={target}"
-                )
+        if target is not None and unfilled_shape(images.shape)[axis] is None:
             images = _stand_in(images, axis, target)
             size[axis] = target
             continue
@@ -156,4 +153,23 @@ def _crop_images(
 
 
 pad_images: Any = symbolic(_pad_images, "pad_images")
-crop_images: Any = symbolic(_crop_images, "crop_images")
+_symbolic_crop_images: Any = symbolic(_crop_images, "crop_images")
+
+
+@functools.wraps(_crop_images)
+def crop_images(images: Any, *args: Any, **kwargs: Any) -> Any:
+    if isinstance(images, KerasTensor):
+        _check_known(images, inspect.signature(_crop_images).bind(images, *args, **kwargs).arguments)
+    return _symbolic_crop_images(images, *args, **kwargs)
+
+
+def _check_known(images: KerasTensor, given: dict[str, Any]) -> None:
+    """Refuses to crop what has no known size to a size that is not known either."""
+    if len(images.shape) not in (3, 4):
+        return
+    for axis, what in zip(spatial_axes(given.get("data_format")), ("height", "width"), strict=True):
+        if images.shape[axis] is None and given.get(f"target_{what}") is None:
+            raise ValueError(
+                f"When the {what} of the images is unknown, `target_{what}` must be specified. "
+                f"Received images.shape={images.shape} and target_{what}=None"
+            )
