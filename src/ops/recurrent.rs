@@ -9,7 +9,7 @@ mod samples;
 
 use crate::autodiff::backward;
 use crate::aval::{Aval, DType, Shape};
-use crate::bind::{bind, is_recording};
+use crate::bind::{bind, is_recording, with_recording};
 use crate::error::{Error, Result};
 use crate::expr::ReduceOp;
 use crate::kernels::rnn::{self, Cell, Given, Spec};
@@ -225,7 +225,8 @@ fn refs(tensors: &[Tensor]) -> Vec<&Tensor> {
 /// The gradients of an op that is the same as `f`, through `f`.
 fn through(cx: &Vjp, f: impl Fn(&[Tensor]) -> Result<Vec<Tensor>>) -> Result<Grads> {
     let leaves: Vec<Tensor> = (0..cx.inputs()).map(|i| cx.x(i).leaf()).collect();
-    let outs = f(&leaves)?;
+    // Recorded even where the gradients themselves are not.
+    let outs = with_recording(true, || f(&leaves))?;
     let (mut ys, mut seeds) = (Vec::new(), Vec::new());
     for (i, y) in outs.iter().enumerate() {
         if let Some(g) = cx.g_opt(i).filter(|_| y.node().is_some()) {

@@ -7,7 +7,7 @@
 use super::scan::{Steps, close, replay, scan};
 use crate::autodiff::backward;
 use crate::aval::Aval;
-use crate::bind::{bind_arc, is_recording};
+use crate::bind::{bind_arc, is_recording, with_recording};
 use crate::error::{Error, Result};
 use crate::graph::While;
 use crate::op::{Avals, Grads, Op, Run, Vjp};
@@ -86,7 +86,8 @@ impl Op for WhileLoop {
             ));
         };
         let leaves: Vec<Tensor> = (0..cx.inputs()).map(|i| cx.x(i).leaf()).collect();
-        let outs = self.as_scan(limit, &leaves)?;
+        // Recorded even where the gradients themselves are not.
+        let outs = with_recording(true, || self.as_scan(limit, &leaves))?;
         let seeded: Vec<usize> = (0..outs.len())
             .filter(|&i| cx.g_opt(i).is_some() && outs[i].node().is_some())
             .collect();

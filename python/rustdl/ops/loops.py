@@ -57,7 +57,8 @@ def _trace(name: str, body: Callable[[list[Tensor], list[Tensor]], Any], init: l
     while True:
         carries, slices = [_placeholder(c) for c in init], [_placeholder(x, 1) for x in xs]
         held = [_rustdl.placeholder(v.shape, v._dtype) for v in variables]
-        with _LoopScope(list(zip(variables, held, strict=True))) as scope:
+        scope = _LoopScope(list(zip(variables, held, strict=True)))
+        with scope:
             result = body(carries, slices)
         if scope.losses:
             raise ValueError(

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rustdl import backend
+from rustdl import _rustdl, backend
 from rustdl.ops._symbolic import symbolic
 
 
@@ -87,6 +87,29 @@ def _recurrence(
     return (ops.transpose(outputs, (1, 0, 2)), *states)
 
 
+# The dtypes of the engine's recurrence; others go step by step through `scan`.
+_FUSED_DTYPES = ("float32", "float64")
+
+
+def _fused(
+    cell: str,
+    x: Any,
+    kernel: Any,
+    recurrent_kernel: Any,
+    biases: tuple[Any, Any],
+    states: tuple[Any, ...],
+    mask: Any,
+    modes: tuple[bool, bool],
+) -> tuple[Any, ...]:
+    """All steps in one operation, after the product of the inputs of all steps with their weights."""
+    from rustdl import ops
+
+    if mask is not None:
+        mask = backend.cast(mask, "bool")
+    projected = ops.matmul(x, kernel)
+    return tuple(_rustdl.ops.recurrence(projected, recurrent_kernel, list(states), cell, *biases, mask, *modes))
+
+
 def _operands(x: Any, *others: Any) -> list[Any]:
     x = backend.convert_to_tensor(x)
     return [x, *(None if w is None else backend.cast(w, x.dtype) for w in others)]
@@ -108,6 +131,10 @@ def _lstm(
     units = _check("lstm", x, kernel, recurrent_kernel, mask, 4)
     h, c = (None, None) if initial_state is None else initial_state
     h, c = _state("lstm", h, x, units), _state("lstm", c, x, units)
+    if x.dtype in _FUSED_DTYPES:
+        modes = (go_backwards, zero_output_for_mask)
+        outputs, h, c = _fused("lstm", x, kernel, recurrent_kernel, (bias, None), (h, c), mask, modes)
+        return outputs, h, c
     projected = ops.matmul(x, kernel)
     if bias is not None:
         projected = projected + bias
@@ -188,6 +215,11 @@ def _gru(
             f"gru: with reset_after={reset_after} `bias` must be {want}, but has shape {tuple(bias.shape)}"
         )
     h = _state("gru", initial_state, x, units)
+    if reset_after and x.dtype in _FUSED_DTYPES:
+        modes = (go_backwards, zero_output_for_mask)
+        biases = (None, None) if bias is None else (bias[0], bias[1])
+        outputs, h = _fused("gru", x, kernel, recurrent_kernel, biases, (h,), mask, modes)
+        return outputs, h
     projected = ops.matmul(x, kernel)
     recurrent_bias = bias[1] if bias is not None and reset_after else None
     if bias is not None:
@@ -279,6 +311,10 @@ def _simple_rnn(
     x, kernel, recurrent_kernel, bias = _operands(x, kernel, recurrent_kernel, bias)
     units = _check("simple_rnn", x, kernel, recurrent_kernel, mask, 1)
     h = _state("simple_rnn", initial_state, x, units)
+    if x.dtype in _FUSED_DTYPES:
+        modes = (go_backwards, zero_output_for_mask)
+        outputs, h = _fused(activation, x, kernel, recurrent_kernel, (bias, None), (h,), mask, modes)
+        return outputs, h
     projected = ops.matmul(x, kernel)
     if bias is not None:
         projected = projected + bias
