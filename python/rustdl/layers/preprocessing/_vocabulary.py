@@ -7,6 +7,8 @@ import os
 from collections import Counter
 from typing import Any
 
+import numpy as np
+
 _TEXT_FILE = "vocabulary.txt"
 _JSON_FILE = "vocabulary.json"
 
@@ -81,3 +83,45 @@ def by_frequency(counts: Counter[Any], without: list[Any], limit: int | None) ->
 def repeated_terms(terms: list[Any]) -> list[Any]:
     """The terms that occur more than once."""
     return [term for term, count in Counter(terms).items() if count > 1]
+
+
+class Terms:
+    """The vocabulary and the counts that make one; not part of the layer's weights.
+
+    Attributes:
+        terms: the terms, without the special ones.
+        table: their indices.
+        idf_weights: a weight for each index, or None.
+    """
+
+    def __init__(self) -> None:
+        self.terms: list[Any] = []
+        self.table: dict[Any, int] = {}
+        self.idf_weights: Any = None
+        self.reset_counts()
+
+    def reset_counts(self) -> None:
+        """Forgets the counts."""
+        self.counts: Counter[Any] = Counter()
+        self.document_counts: Counter[Any] = Counter()
+        self.documents = 0
+
+    def set_terms(self, terms: list[Any], start: int) -> None:
+        """Sets the terms, the first of which has the index `start`."""
+        self.terms = terms
+        self.table = {term: start + i for i, term in enumerate(terms)}
+
+
+def as_plain_list(x: Any) -> Any:
+    """Arrays and tensors as lists that can be written as JSON.
+
+    Args:
+        x: array, tensor, list or None.
+    """
+    if x is None:
+        return None
+    if isinstance(x, list | tuple):
+        return [item.item() if isinstance(item, np.generic) else item for item in x]
+    if not isinstance(x, np.ndarray) and hasattr(x, "numpy"):
+        x = x.numpy()
+    return [item.decode() if isinstance(item, bytes) else item for item in np.asarray(x).tolist()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -114,7 +113,7 @@ class IndexLookup(DataLayer):
         self.input_vocabulary = vocabulary if not isinstance(vocabulary, str) else None
         self.input_idf_weights = idf_weights
         self._has_input_vocabulary = has_input_vocabulary
-        self._state = _Terms()
+        self._state = _vocabulary.Terms()
         if output_mode == "tf_idf" and has_input_vocabulary and vocabulary is not None and idf_weights is None:
             raise ValueError(
                 "When specifying the `vocabulary` argument, in TF-IDF output mode, the `idf_weights` argument must "
@@ -444,8 +443,8 @@ class IndexLookup(DataLayer):
             "sparse": self.sparse,
             "pad_to_max_tokens": self.pad_to_max_tokens,
             "vocabulary_dtype": self.vocabulary_dtype,
-            "idf_weights": as_plain_list(self.input_idf_weights),
-            "vocabulary": as_plain_list(self.input_vocabulary),
+            "idf_weights": _vocabulary.as_plain_list(self.input_idf_weights),
+            "vocabulary": _vocabulary.as_plain_list(self.input_vocabulary),
             "vocabulary_size": self._frozen_vocab_size,
             "oov_method": self.oov_method,
             "salt": self.salt,
@@ -495,45 +494,3 @@ class IndexLookup(DataLayer):
         if weights is not None:
             weights = weights[: len(terms)]
         self.set_vocabulary(terms, weights)
-
-
-class _Terms:
-    """The vocabulary and the counts that make one; not part of the layer's weights.
-
-    Attributes:
-        terms: the terms, without the special ones.
-        table: their indices.
-        idf_weights: a weight for each index, or None.
-    """
-
-    def __init__(self) -> None:
-        self.terms: list[Any] = []
-        self.table: dict[Any, int] = {}
-        self.idf_weights: Any = None
-        self.reset_counts()
-
-    def reset_counts(self) -> None:
-        """Forgets the counts."""
-        self.counts: Counter[Any] = Counter()
-        self.document_counts: Counter[Any] = Counter()
-        self.documents = 0
-
-    def set_terms(self, terms: list[Any], start: int) -> None:
-        """Sets the terms, the first of which has the index `start`."""
-        self.terms = terms
-        self.table = {term: start + i for i, term in enumerate(terms)}
-
-
-def as_plain_list(x: Any) -> Any:
-    """Arrays and tensors as lists that can be written as JSON.
-
-    Args:
-        x: array, tensor, list or None.
-    """
-    if x is None:
-        return None
-    if isinstance(x, list | tuple):
-        return [item.item() if isinstance(item, np.generic) else item for item in x]
-    if not isinstance(x, np.ndarray) and hasattr(x, "numpy"):
-        x = x.numpy()
-    return [item.decode() if isinstance(item, bytes) else item for item in np.asarray(x).tolist()]

@@ -11,8 +11,9 @@ import numpy as np
 from rustdl import backend
 from rustdl.backend.keras_tensor import KerasTensor
 from rustdl.layers.preprocessing._host_arrays import Ragged, batches_of, is_one_array, text_array
+from rustdl.layers.preprocessing._vocabulary import as_plain_list
 from rustdl.layers.preprocessing.data_layer import DataLayer
-from rustdl.layers.preprocessing.index_lookup import MODES, as_plain_list
+from rustdl.layers.preprocessing.index_lookup import MODES
 from rustdl.layers.preprocessing.string_lookup import StringLookup
 from rustdl.saving import serialization_lib
 from rustdl.utils.argument_validation import validate_string_arg
