@@ -173,7 +173,12 @@ def _moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = Fal
     """
     if synchronized:
         raise NotImplementedError("moments: rustdl runs on one device: `synchronized` must be False")
-    return tuple(engine.moments(x, axes, keepdims))
+    x = _tensor(x)
+    if x.dtype != "float16":
+        return tuple(engine.moments(x, axes, keepdims))
+    # Squares of halves may be larger than a half can be; so may be the results, which are cut to its range.
+    wide = engine.moments(backend.cast(x, "float32"), axes, keepdims)
+    return tuple(backend.cast(engine.clip(y, -65504.0, 65504.0), "float16") for y in wide)
 
 
 def _one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> Any:
@@ -236,6 +241,60 @@ def _sort(x: Any, axis: int | None = -1) -> Any:
     return engine.sort(engine.ravel(x), -1) if axis is None else engine.sort(x, axis)
 
 
+def _svd(x: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
+    """The singular value decomposition of matrices: `x = u diag(s) vh`, with `s` falling.
+
+    Args:
+        x: Tensor of shape `(..., m, n)`.
+        full_matrices: Whether `u` and `vh` are square; else they have `min(m, n)` columns and rows.
+        compute_uv: Whether `u` and `vh` are computed.
+
+    Returns:
+        The tuple `(u, s, vh)`; `s` alone without `compute_uv`.
+    """
+    parts = engine.svd(x, full_matrices, compute_uv)
+    return tuple(parts) if compute_uv else parts[0]
+
+
+def _running(name: str, what: str) -> Any:
+    run = getattr(engine, name)
+
+    def call(x: Any, axis: int | None = None, dtype: Any = None, reverse: bool = False, exclusive: bool = False) -> Any:
+        x = _tensor(x)
+        # As in Keras small integers stay small.
+        chosen = dtype or ("int32" if x.dtype == "bool" else x.dtype)
+        y = run(x, axis, dtype, reverse, exclusive)
+        return backend.cast(y, chosen)
+
+    call.__doc__ = f"""The running {what} along an axis.
+
+    Args:
+        x: The tensor.
+        axis: The axis; `None` for the flattened tensor.
+        dtype: The dtype of the result, by default that of `x`, `int32` for booleans.
+        reverse: Whether to go from the end to the start (not in Keras).
+        exclusive: Whether an element's own value is left out (not in Keras).
+    """
+    return symbolic(call, name)
+
+
+def _concatenate(xs: Any, axis: int | None = 0) -> Any:
+    """Tensors one behind the other along an axis.
+
+    Args:
+        xs: Tensors whose other axes agree.
+        axis: The axis; `None` for the flattened tensors.
+    """
+    tensors = [_tensor(x) for x in xs]
+    if axis is None:
+        return engine.concatenate([engine.ravel(x) for x in tensors], 0)
+    return engine.concatenate(tensors, axis)
+
+
+concatenate: Any = symbolic(_concatenate, "concatenate")
+cumsum: Any = _running("cumsum", "sum")
+cumprod: Any = _running("cumprod", "product")
+svd: Any = symbolic(_svd, "svd")
 bitwise_and: Any = symbolic(_bitwise_and, "bitwise_and")
 bitwise_or: Any = symbolic(_bitwise_or, "bitwise_or")
 bitwise_xor: Any = symbolic(_bitwise_xor, "bitwise_xor")
@@ -297,7 +356,7 @@ def unique(
         raise ValueError("unique: the number of values depends on the values, which are not known inside a trace")
     array = np.asarray(x)
     values, first, inverse, counts = np.unique(
-        array, return_index=True, return_inverse=True, return_counts=True, axis=axis
+        array, return_index=True, return_inverse=True, return_counts=True, axis=axis, equal_nan=False
     )
     inverse = inverse.reshape(array.shape if axis is None else -1)
     along = 0 if axis is None else axis

@@ -24,8 +24,8 @@ def _image(name: str, x: Any, data_format: Any) -> tuple[Any, bool]:
 
 
 def _block(name: str, block_size: int) -> int:
-    if block_size < 1:
-        raise ValueError(f"{name}: `block_size` must be positive. Received: block_size={block_size}")
+    if block_size < 2:
+        raise ValueError(f"{name}: `block_size` must be at least 2. Received: block_size={block_size}")
     return int(block_size)
 
 

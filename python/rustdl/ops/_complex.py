@@ -58,6 +58,29 @@ def _imag(x: Any) -> Any:
     return engine.imag(x)
 
 
+def _conj(x: Any) -> Any:
+    """The complex conjugate of each element: `x` itself for real numbers.
+
+    Args:
+        x: Tensor or numpy array; the result for complex numbers is a numpy array.
+    """
+    return np.conj(x) if isinstance(x, np.ndarray) and np.iscomplexobj(x) else engine.conj(x)
+
+
+def _isreal(x: Any) -> Any:
+    """Whether the imaginary part of each element is 0: everywhere for real numbers.
+
+    Args:
+        x: Tensor or numpy array.
+    """
+    if isinstance(x, np.ndarray) and np.iscomplexobj(x):
+        return backend.convert_to_tensor(np.isreal(x))
+    return engine.isreal(x)
+
+
+conj: Any = symbolic(_conj, "conj")
+conjugate: Any = symbolic(_conj, "conjugate")
+isreal: Any = symbolic(_isreal, "isreal")
 real: Any = symbolic(_real, "real")
 imag: Any = symbolic(_imag, "imag")
 

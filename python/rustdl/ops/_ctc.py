@@ -8,7 +8,6 @@ import numpy as np
 
 from rustdl import backend
 from rustdl._rustdl import ops as engine
-from rustdl.backend.dtypes import is_float_dtype
 from rustdl.ops._symbolic import symbolic
 
 
@@ -50,8 +49,8 @@ def _ctc_decode(
             "ctc_decode: needs `inputs` of shape (batch, frames, classes) and `sequence_lengths` of shape (batch,). "
             f"Received shapes: {tuple(inputs.shape)}, {tuple(lengths.shape)}"
         )
-    if not is_float_dtype(inputs.dtype):
-        inputs = backend.cast(inputs, backend.floatx())
+    if inputs.dtype != "float64":
+        inputs = backend.cast(inputs, "float32")
     blank = inputs.shape[2] - 1 if mask_index is None else mask_index
     if strategy == "greedy":
         return _greedy(inputs, lengths, merge_repeated, blank)

@@ -19,8 +19,13 @@ from rustdl.ops._symbolic import symbolic
 _SHIFTS = 32
 
 
-def _parts(x: Any, name: str) -> tuple[Any, Any]:
-    """Both parts of a complex tensor."""
+def _check_rank(x: Any, name: str, rank: int) -> None:
+    if x.ndim < rank:
+        raise ValueError(f"{name}: Input should have rank >= {rank}. Received: input.shape={tuple(x.shape)}")
+
+
+def _parts(x: Any, name: str, rank: int = 1) -> tuple[Any, Any]:
+    """Both parts of a complex tensor with at least `rank` axes."""
     if not isinstance(x, (tuple, list)) or len(x) != 2:
         raise ValueError(f"{name}: Input `x` should be a tuple of two tensors - real and imaginary. Received: x={x}")
     real, imag = backend.convert_to_tensor(x[0]), backend.convert_to_tensor(x[1])
@@ -30,6 +35,7 @@ def _parts(x: Any, name: str) -> tuple[Any, Any]:
             f"parts should have the same shape. Received: x[0].shape = {tuple(real.shape)}, "
             f"x[1].shape = {tuple(imag.shape)}"
         )
+    _check_rank(real, name, rank)
     for part in (real, imag):
         if not is_float_dtype(part.dtype):
             raise ValueError(f"{name}: At least one tensor in input `x` is not of type float. Received: {part.dtype}")
@@ -71,7 +77,7 @@ def _fft2(x: Any) -> tuple[Any, Any]:
     Returns:
         Pair of tensors of that shape.
     """
-    return tuple(engine.fft2(*_parts(x, "fft2")))  # type: ignore[return-value]
+    return tuple(engine.fft2(*_parts(x, "fft2", 2)))  # type: ignore[return-value]
 
 
 def _ifft2(x: Any) -> tuple[Any, Any]:
@@ -83,7 +89,7 @@ def _ifft2(x: Any) -> tuple[Any, Any]:
     Returns:
         Pair of tensors of that shape.
     """
-    return tuple(engine.ifft2(*_parts(x, "ifft2")))  # type: ignore[return-value]
+    return tuple(engine.ifft2(*_parts(x, "ifft2", 2)))  # type: ignore[return-value]
 
 
 def _rfft(x: Any, fft_length: int | None = None) -> tuple[Any, Any]:
@@ -104,7 +110,9 @@ def _rfft(x: Any, fft_length: int | None = None) -> tuple[Any, Any]:
         >>> real.tolist(), imag.shape
         ([4.0, 0.0, 0.0], (3,))
     """
-    return tuple(engine.rfft(_float(x), fft_length))  # type: ignore[return-value]
+    x = _float(x)
+    _check_rank(x, "rfft", 1)
+    return tuple(engine.rfft(x, fft_length))  # type: ignore[return-value]
 
 
 def _irfft(x: Any, fft_length: int | None = None) -> Any:
@@ -124,8 +132,8 @@ def _irfft(x: Any, fft_length: int | None = None) -> Any:
 
 def _frame_sizes(name: str, sequence_length: int, sequence_stride: int) -> None:
     for argument, value in (("sequence_length", sequence_length), ("sequence_stride", sequence_stride)):
-        if value < 1:
-            raise ValueError(f"{name}: `{argument}` must be positive. Received: {argument}={value}")
+        if not isinstance(value, (int, np.integer)) or value < 1:
+            raise ValueError(f"{name}: `{argument}` must be a positive integer. Received: {argument}={value}")
 
 
 def _extract_sequences(x: Any, sequence_length: int, sequence_stride: int) -> Any:
@@ -146,8 +154,7 @@ def _extract_sequences(x: Any, sequence_length: int, sequence_stride: int) -> An
     """
     _frame_sizes("extract_sequences", sequence_length, sequence_stride)
     x = backend.convert_to_tensor(x)
-    if x.ndim == 0:
-        raise ValueError("extract_sequences: `x` must have at least one axis. Received: x.shape=()")
+    _check_rank(x, "extract_sequences", 1)
     count = (x.shape[-1] - sequence_length) // sequence_stride + 1 if x.shape[-1] >= sequence_length else 0
     if sequence_stride == sequence_length:
         whole = engine.slice(x, [0] * x.ndim, [*x.shape[:-1], count * sequence_length])
@@ -280,9 +287,7 @@ def _istft(
     Returns:
         Tensor of shape `(..., length)`.
     """
-    real, imag = _parts(x, "istft")
-    if real.ndim < 2:
-        raise ValueError(f"Input `x` must have at least 2 dimensions. Received shape: {tuple(real.shape)}")
+    real, imag = _parts(x, "istft", 2)
     _check_frames("istft", sequence_length, sequence_stride, fft_length)
     win = _window(window, sequence_length, fft_length, real.dtype)
     count = real.shape[-2]

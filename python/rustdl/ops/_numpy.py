@@ -86,7 +86,7 @@ def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
         dtype: `floatx()` by default.
     """
     for name, value in (("N", N), ("M", M)):
-        if value is not None and (not hasattr(value, "__index__") and not float(value).is_integer()):
+        if value is not None and (not hasattr(value, "__index__") or is_float_dtype(getattr(value, "dtype", "int32"))):
             raise TypeError(f"Argument `{name}` must be an integer or `None`. Received: {name}={value}")
     return engine.eye(int(N), None if M is None else int(M), int(k), _float_or(dtype))
 
@@ -411,7 +411,12 @@ def _view(x: Any, dtype: Any = None) -> Any:
     name = x.dtype if dtype is None else standardize_dtype(dtype)
     if name == x.dtype:
         return x
-    return _tensor(np.ascontiguousarray(x.numpy()).view(name if name != "bfloat16" else "uint16"))
+    array = x.numpy()
+    if array.ndim:
+        array = np.ascontiguousarray(array)
+    elif array.dtype.itemsize != np.dtype(name).itemsize:
+        raise ValueError(f"view: a scalar of dtype {x.dtype} cannot be read as {name}, whose size differs")
+    return backend.convert_to_tensor(array.view(name), dtype=name)
 
 
 view: Any = symbolic(_view, "view")
@@ -495,7 +500,11 @@ def _einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Any:
     unknown = set(kwargs) - {"optimize"}
     if unknown:
         raise TypeError(f"einsum() got the unknown arguments {sorted(unknown)}; supported is `optimize`.")
-    return engine.einsum(subscripts, [_tensor(x) for x in operands])
+    tensors = [_tensor(x) for x in operands]
+    if all(x.dtype == "int8" for x in tensors):
+        # Products of bytes do not fit into bytes.
+        tensors = [backend.cast(x, "int32") for x in tensors]
+    return engine.einsum(subscripts, tensors)
 
 
 einsum = symbolic(_einsum, "einsum")

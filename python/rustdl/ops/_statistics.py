@@ -68,8 +68,8 @@ def _correlate(x1: Any, x2: Any, mode: str = "valid") -> Any:
             "correlate: both sequences must have rank 1 and at least one element. "
             f"Received shapes: {tuple(x1.shape)}, {tuple(x2.shape)}"
         )
-    dtype = result_type(x1.dtype, x2.dtype)
-    wide = dtype if is_float_dtype(dtype) else "float64"
+    dtype = result_type(x1.dtype, x2.dtype, float)
+    wide = dtype if is_float_dtype(x1.dtype) or is_float_dtype(x2.dtype) else "float64"
     n, m = x1.shape[0], x2.shape[0]
     short, long = min(n, m), max(n, m)
     # Position p of the full result is the shift p - (m - 1).

@@ -13,6 +13,7 @@ from rustdl import tree
 from rustdl._rustdl import Tensor
 from rustdl.backend.keras_tensor import KerasTensor, any_symbolic_tensors
 from rustdl.backend.spec import compute_output_spec
+from rustdl.errors import DTypeError
 from rustdl.ops.operation import Operation
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -95,10 +96,13 @@ class OpFunction(Operation):
         """The outputs as `KerasTensor`s; unknown sizes of several operands are made to fit together."""
         try:
             return compute_output_spec(self.call, *args, **kwargs)
-        except ValueError:
-            from rustdl.backend.unknown_sizes import fitted_output_spec
+        except (ValueError, DTypeError) as error:
+            from rustdl.backend import unknown_sizes
 
-            found = fitted_output_spec(self.call, args, kwargs)
+            fit = unknown_sizes.fitted_output_spec
+            if isinstance(error, DTypeError):
+                fit = unknown_sizes.integer_output_spec
+            found = fit(self.call, args, kwargs)
             if found is None:
                 raise
             return found
