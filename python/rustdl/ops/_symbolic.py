@@ -94,9 +94,12 @@ class OpFunction(Operation):
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """The outputs as `KerasTensor`s; unknown sizes of several operands are made to fit together."""
+        _check_known_axes(self.function_name, (args, kwargs))
         try:
             return compute_output_spec(self.call, *args, **kwargs)
         except (ValueError, DTypeError) as error:
+            if self.function_name in _EXACT:
+                raise
             from rustdl.backend import unknown_sizes
 
             fit = unknown_sizes.fitted_output_spec
@@ -115,6 +118,43 @@ class OpFunction(Operation):
     def from_config(cls, config: dict[str, Any]) -> OpFunction:
         """An operation from `get_config`'s result."""
         return cls(**config)
+
+
+# Unknown sizes of these are not chosen so that a call fits: what is meant is an error.
+_EXACT = frozenset(
+    [
+        "cholesky",
+        "cholesky_inverse",
+        "det",
+        "inv",
+        "lu_factor",
+        "solve",
+        "solve_triangular",
+        "qr",
+        "eigh",
+        "slogdet",
+        "logdet",
+        "squeeze",
+        "reshape",
+        "psnr",
+    ]
+)
+# Functions that need the sizes of so many last axes, and how Keras calls these.
+_KNOWN_AXES = {
+    "fft": (1, "last dimension"),
+    "fft2": (2, "last two axes"),
+    "ifft2": (2, "last two axes"),
+    "qr": (2, "last 2 dimensions"),
+}
+
+
+def _check_known_axes(name: str, inputs: Any) -> None:
+    if name not in _KNOWN_AXES:
+        return
+    count, axes = _KNOWN_AXES[name]
+    for x in tree.flatten(inputs):
+        if isinstance(x, KerasTensor) and None in x.shape[-count:]:
+            raise ValueError(f"{name}: Input should have its {axes} fully-defined. Received: input.shape={x.shape}")
 
 
 _CLASSES: dict[str, type[OpFunction]] = {}
