@@ -218,6 +218,16 @@ def _segments(name: str) -> Any:
 
     def call(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Any:
         del sorted
+        data, segment_ids = _tensor(data), _tensor(segment_ids)
+        if segment_ids.ndim != 1:
+            raise ValueError(
+                f"{name}: Argument `segment_ids` should be an 1-D vector, got shape: {tuple(segment_ids.shape)}"
+            )
+        if data.ndim == 0 or data.shape[0] != segment_ids.shape[0]:
+            raise ValueError(
+                f"{name}: Argument `segment_ids` and `data` should have same leading dimension. "
+                f"Received: segment_ids.shape={tuple(segment_ids.shape)}, data.shape={tuple(data.shape)}"
+            )
         return reduce(data, segment_ids, num_segments)
 
     call.__doc__ = f"""{reduce.__doc__}

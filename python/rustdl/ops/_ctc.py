@@ -42,6 +42,8 @@ def _ctc_decode(
         >>> ops.ctc_decode(logits, [4])[0].tolist()
         [[[1, 2, -1, -1]]]
     """
+    if strategy not in ("greedy", "beam_search"):
+        raise ValueError(f"Invalid strategy {strategy}. Supported values are 'greedy' and 'beam_search'.")
     inputs = backend.convert_to_tensor(inputs)
     lengths = backend.convert_to_tensor(sequence_lengths, dtype="int32")
     if inputs.ndim != 3 or tuple(lengths.shape) != (inputs.shape[0],):
@@ -54,10 +56,8 @@ def _ctc_decode(
     blank = inputs.shape[2] - 1 if mask_index is None else mask_index
     if strategy == "greedy":
         return _greedy(inputs, lengths, merge_repeated, blank)
-    if strategy == "beam_search":
-        labels, scores = engine.ctc_beam_search(inputs, lengths, beam_width, top_paths, blank)
-        return labels, scores
-    raise ValueError(f"Invalid strategy {strategy}. Supported values are 'greedy' and 'beam_search'.")
+    labels, scores = engine.ctc_beam_search(inputs, lengths, beam_width, top_paths, blank)
+    return labels, scores
 
 
 def _greedy(inputs: Any, lengths: Any, merge_repeated: bool, blank: int) -> tuple[Any, Any]:
