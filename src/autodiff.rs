@@ -4,7 +4,7 @@ use crate::bind::with_recording;
 use crate::error::{Error, Result};
 use crate::op::{Grads, Vjp};
 use crate::ops::{map, view};
-use crate::tensor::{Node, Tensor};
+use crate::tensor::{Node, Tensor, set_backward, set_scope};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -29,7 +29,10 @@ pub fn backward(
     create_graph: bool,
 ) -> Result<Vec<Option<Tensor>>> {
     check(ys, seeds, xs)?;
-    with_recording(create_graph, || walk(ys, seeds, xs))
+    let outside = set_backward(true);
+    let found = with_recording(create_graph, || walk(ys, seeds, xs));
+    set_backward(outside);
+    found
 }
 
 /// Adds the gradients of `ys` to the slots of the leaves that keep one; gives the number of leaves reached.
@@ -179,11 +182,15 @@ fn walk(ys: &[Tensor], seeds: Option<&[Tensor]>, xs: &[Tensor]) -> Result<Vec<Op
         if outputs.iter().all(Option::is_none) || !wanted.contains(&true) {
             continue;
         }
-        let back: Grads = node.op.vjp(&Vjp {
+        // What the gradient computes belongs to the layer too.
+        let outside = set_scope(gradient_scope(&node));
+        let back = node.op.vjp(&Vjp {
             node: &node,
             grads: &outputs,
             wanted: &wanted,
-        })?;
+        });
+        set_scope(outside);
+        let back: Grads = back?;
         for (x, g) in node.inputs.iter().zip(back) {
             if let (Some(key), Some(g)) = (x.key().filter(|k| on_path.contains(&k.0)), g) {
                 debug_assert_eq!(
@@ -198,6 +205,19 @@ fn walk(ys: &[Tensor], seeds: Option<&[Tensor]>, xs: &[Tensor]) -> Result<Vec<Op
     }
     Ok(xs.iter().map(|x| grads.get(&x.key()?).cloned()).collect())
 }
+
+fn gradient_scope(node: &Node) -> Option<Arc<str>> {
+    node.scope.as_ref().map(|s| {
+        if s.ends_with(GRADIENT) {
+            s.clone()
+        } else {
+            format!("{s}{GRADIENT}").into()
+        }
+    })
+}
+
+/// What is added to the path of a layer for nodes of its gradient.
+const GRADIENT: &str = " (gradient)";
 
 fn accumulate(
     grads: &mut HashMap<(u64, usize), Tensor>,

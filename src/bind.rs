@@ -13,7 +13,7 @@ use crate::tensor::{Array, Node, Output, Tensor};
 use smallvec::SmallVec;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// Outputs of an op.
@@ -65,7 +65,12 @@ pub fn bind_arc(op: Arc<dyn Op>, inputs: &[&Tensor]) -> Result<Outputs> {
     if traced {
         arrays.resize(outs.len(), None);
     } else {
-        arrays.extend(run_now(op.as_ref(), inputs, &outs)?.into_iter().map(Some));
+        let made = run_now(op.as_ref(), inputs, &outs)?;
+        let what = FIND_NANS.load(Ordering::Relaxed);
+        if what != 0 && !matches!(op.kind(), Kind::View | Kind::Forward) {
+            check_finite(op.as_ref(), inputs, &outs, &made, what)?;
+        }
+        arrays.extend(made.into_iter().map(Some));
     }
     if !taped {
         let plain = outs.into_iter().zip(arrays);
@@ -82,6 +87,48 @@ pub fn bind_arc(op: Arc<dyn Op>, inputs: &[&Tensor]) -> Result<Outputs> {
     Ok((0..node.outputs.len())
         .map(|i| Node::output(&node, i))
         .collect())
+}
+
+static FIND_NANS: AtomicU8 = AtomicU8::new(0);
+
+/// Makes every op that runs look for NaN (and infinities) in its results.
+pub fn find_not_finite(nans: bool, infinities: bool) {
+    FIND_NANS.store(
+        u8::from(nans) | u8::from(infinities) << 1,
+        Ordering::Relaxed,
+    );
+}
+
+/// An error if an op made NaN or infinities while they are looked for.
+#[cold]
+fn check_finite(
+    op: &dyn Op,
+    inputs: &[&Tensor],
+    outs: &Avals,
+    arrays: &[Array],
+    what: u8,
+) -> Result<()> {
+    let bad = |x: f64| (what & 1 != 0 && x.is_nan()) || (what & 2 != 0 && x.is_infinite());
+    for (aval, array) in outs.iter().zip(arrays).filter(|(a, _)| a.dtype.is_float()) {
+        let y = Tensor::from_array(aval.clone(), array.clone());
+        let Some(first) = y.to_vec::<f64>()?.into_iter().find(|&x| bad(x)) else {
+            continue;
+        };
+        let mut from = "its inputs are finite";
+        for x in inputs.iter().filter(|x| x.dtype().is_float()) {
+            if x.detach().to_vec::<f64>()?.into_iter().any(bad) {
+                from = "an input has it already";
+            }
+        }
+        let place = crate::tensor::scope().map_or_else(String::new, |s| format!(" in layer {s}"));
+        let shapes: Vec<String> = inputs.iter().map(|t| format!("{:?}", t.aval())).collect();
+        let reason = format!(
+            "made {first}{place}: result {aval:?} of inputs ({}); {from}",
+            shapes.join(", ")
+        );
+        return Err(Error::not_finite(op.name(), reason));
+    }
+    Ok(())
 }
 
 /// Runs an op on concrete inputs; a panic in a kernel becomes [`Error::Internal`].

@@ -78,6 +78,14 @@ pub enum Error {
         /// The panic's message.
         reason: String,
     },
+    /// A result with NaN (or infinities) while they are looked for (`FloatingPointError`).
+    #[error("{op}: {reason}")]
+    NotFinite {
+        /// Name of the op.
+        op: &'static str,
+        /// Where, and whether its inputs had any.
+        reason: String,
+    },
     /// The user pressed Ctrl-C (`KeyboardInterrupt`).
     #[error("interrupted")]
     Interrupted,
@@ -112,4 +120,6 @@ constructors! {
     traced => Traced;
     /// A [`Error::Internal`].
     internal => Internal;
+    /// A [`Error::NotFinite`].
+    not_finite => NotFinite;
 }

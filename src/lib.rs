@@ -31,6 +31,11 @@ pub mod tensor;
 // The body of a loop (`ops::scan`) is a compiled graph, so the compiler shares the ops' layer.
 pub mod graph;
 
+#[doc(hidden)]
+pub use inventory;
+#[doc(hidden)]
+pub use smallvec;
+
 pub mod io;
 pub mod train;
 

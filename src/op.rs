@@ -263,6 +263,10 @@ pub fn registry() -> Vec<&'static Entry> {
 /// ```
 #[macro_export]
 macro_rules! op {
+    // In a crate that uses rustdl: without the method, which only this crate can add to `Tensor`.
+    (extern $(#[doc = $doc:literal])* fn $name:ident($($rest:tt)*) -> $ret:ty $body:block $(samples $samples:block)?) => {
+        $crate::op!(@function $(#[doc = $doc])* fn $name($($rest)*) -> $ret $body $(samples $samples)?);
+    };
     // With the method `Tensor::name`.
     ($(#[doc = $doc:literal])* fn $name:ident($x:ident : &Tensor $(, $arg:ident : $(& $rty:ident)? $($vty:ident $(<$g:ty>)?)? $(= $default:expr)?)* $(,)?) -> $ret:ty $body:block
      $(samples $samples:block)?) => {
@@ -284,7 +288,7 @@ macro_rules! op {
         #[allow(clippy::too_many_arguments)]
         pub fn $name($($arg: $(& $rty)? $($vty $(<$g>)?)?),*) -> $crate::error::Result<$ret> $body
 
-        inventory::submit! {
+        $crate::inventory::submit! {
             $crate::op::Entry {
                 name: stringify!($name),
                 module: module_path!(),
@@ -321,7 +325,7 @@ macro_rules! op {
                     super::$name($($arg),*)
                 })
             }
-            inventory::submit! {
+            $crate::inventory::submit! {
                 $crate::python::edge::Function(|m| m.add_function(pyo3::wrap_pyfunction!($name, m)?))
             }
         }

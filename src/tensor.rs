@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::op::{Avals, Kind, Op};
 use crate::with_element;
 use smallvec::SmallVec;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -61,6 +62,30 @@ pub struct Node {
     pub inputs: SmallVec<[Tensor; 3]>,
     /// Its outputs.
     pub outputs: SmallVec<[Output; 1]>,
+    /// The path of the layer that was being called.
+    pub scope: Option<Arc<str>>,
+    /// Was it made by a gradient rule?
+    pub backward: bool,
+}
+
+thread_local! {
+    static SCOPE: RefCell<Option<Arc<str>>> = const { RefCell::new(None) };
+    static BACKWARD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Says whether the nodes to come are made by gradient rules; gives what it was.
+pub fn set_backward(on: bool) -> bool {
+    BACKWARD.replace(on)
+}
+
+/// Sets the path of the layer whose nodes come next; gives the one before.
+pub fn set_scope(scope: Option<Arc<str>>) -> Option<Arc<str>> {
+    SCOPE.replace(scope)
+}
+
+/// The path of the layer that is being called.
+pub fn scope() -> Option<Arc<str>> {
+    SCOPE.with_borrow(Clone::clone)
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -82,6 +107,8 @@ impl Node {
             op,
             inputs,
             outputs,
+            scope: scope(),
+            backward: BACKWARD.get(),
         })
     }
 

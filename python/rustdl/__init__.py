@@ -42,7 +42,7 @@ _EXPORTS = {
     "hessian": "rustdl.transforms.jacobians",
     "hvp": "rustdl.transforms.products",
     "jacobian": "rustdl.transforms.jacobians",
-    "jit": "rustdl.backend.trace",
+    "jit": "rustdl.backend.jit",
     "jvp": "rustdl.transforms.products",
     "live_tensors": "rustdl._rustdl",
     "name_scope": "rustdl.backend.name_scope",

@@ -37,5 +37,9 @@ class FileError(RustdlError, OSError):
     """A file that could not be read or written."""
 
 
+class NotFiniteError(RustdlError, FloatingPointError):
+    """A result with NaN (or infinities) while `rustdl.config.debug_nans` looks for them."""
+
+
 class InternalError(RustdlError, RuntimeError):
     """A bug in rustdl: a kernel panicked."""

@@ -3,6 +3,33 @@
 use super::fuse::Unit;
 use super::ir::{Graph, Source, ValueId};
 use std::fmt::Write;
+use std::sync::Arc;
+
+/// One node as words.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// Number of the loop or kernel that it is part of.
+    pub unit: usize,
+    /// The shape over which the loop runs; empty for a kernel or view on its own.
+    pub domain: Option<Vec<usize>>,
+    /// The op.
+    pub op: &'static str,
+    /// The path of the layer that it belongs to.
+    pub scope: Option<Arc<str>>,
+    /// Names of the values read.
+    pub ins: Vec<String>,
+    /// Names, and shapes with dtypes, of the values made.
+    pub outs: Vec<(String, String)>,
+}
+
+/// A graph, node by node in the order of execution.
+#[derive(Debug, Clone, Default)]
+pub struct Listing {
+    /// The nodes.
+    pub lines: Vec<Line>,
+    /// Names of the results.
+    pub results: Vec<String>,
+}
 
 fn name(graph: &Graph, v: ValueId) -> String {
     match &graph.values[v].source {
@@ -14,35 +41,61 @@ fn name(graph: &Graph, v: ValueId) -> String {
     }
 }
 
-/// One line a node, fused nodes indented under their loop.
-pub fn text(graph: &Graph, units: &[Unit]) -> String {
-    let mut out = String::new();
-    for unit in units {
-        let indent = match unit {
-            Unit::Cluster(c) => {
-                let _ = writeln!(out, "loop over {:?}:", c.domain.as_slice());
-                "  "
-            }
-            Unit::Node(_) => "",
+/// A graph whose nodes were grouped into units.
+pub fn listing(graph: &Graph, units: &[Unit]) -> Listing {
+    let mut lines = Vec::new();
+    for (i, unit) in units.iter().enumerate() {
+        let domain = match unit {
+            Unit::Cluster(c) => Some(c.domain.to_vec()),
+            Unit::Node(_) => None,
         };
         for &n in unit.nodes() {
             let node = &graph.nodes[n];
-            let outs: Vec<String> = node
-                .outs
-                .iter()
-                .map(|&v| format!("{}: {:?}", name(graph, v), graph.values[v].aval))
-                .collect();
-            let ins: Vec<String> = node.ins.iter().map(|&v| name(graph, v)).collect();
-            let _ = writeln!(
+            lines.push(Line {
+                unit: i,
+                domain: domain.clone(),
+                op: node.op.name(),
+                scope: node.scope.clone(),
+                ins: node.ins.iter().map(|&v| name(graph, v)).collect(),
+                outs: node
+                    .outs
+                    .iter()
+                    .map(|&v| (name(graph, v), format!("{:?}", graph.values[v].aval)))
+                    .collect(),
+            });
+        }
+    }
+    Listing {
+        lines,
+        results: graph.outputs.iter().map(|&v| name(graph, v)).collect(),
+    }
+}
+
+impl Listing {
+    /// One line a node, fused nodes indented under their loop, the path of the layer behind it.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        let mut unit = usize::MAX;
+        for line in &self.lines {
+            if let Some(domain) = line.domain.as_ref().filter(|_| line.unit != unit) {
+                let _ = writeln!(out, "loop over {domain:?}:");
+            }
+            unit = line.unit;
+            let indent = if line.domain.is_some() { "  " } else { "" };
+            let outs: Vec<String> = line.outs.iter().map(|(n, a)| format!("{n}: {a}")).collect();
+            let _ = write!(
                 out,
                 "{indent}{} = {}({})",
                 outs.join(", "),
-                node.op.name(),
-                ins.join(", ")
+                line.op,
+                line.ins.join(", ")
             );
+            let _ = match &line.scope {
+                Some(s) => writeln!(out, "  # {s}"),
+                None => writeln!(out),
+            };
         }
+        let _ = writeln!(out, "return {}", self.results.join(", "));
+        out
     }
-    let results: Vec<String> = graph.outputs.iter().map(|&v| name(graph, v)).collect();
-    let _ = writeln!(out, "return {}", results.join(", "));
-    out
 }

@@ -1,5 +1,6 @@
 //! Runs a plan: a flat list of steps over pointers that are known but for their bases.
 
+use super::dump::Listing;
 use super::state::{Cell, make_exclusive};
 use crate::aval::{Aval, DType, Shape, Strides, contiguous_strides, is_contiguous};
 use crate::bind::{before_kernel, contiguous, panic_error};
@@ -89,6 +90,8 @@ pub enum Body {
 pub struct Step {
     /// For dumps and profiles.
     pub name: &'static str,
+    /// The ops that it stands for and the layer that they belong to, for profiles.
+    pub label: Arc<str>,
     /// What it runs.
     pub body: Body,
     /// What it reads.
@@ -124,7 +127,7 @@ pub struct Plan {
     arena_bytes: usize,
     /// Arenas of calls that have ended; one is enough unless calls overlap.
     arenas: Mutex<Vec<Buffer>>,
-    dump: String,
+    listing: Listing,
 }
 
 /// Start addresses of the roots during a call.
@@ -158,7 +161,7 @@ impl Plan {
         mut results: Vec<Operand>,
         offsets: &[usize],
         arena_bytes: usize,
-        dump: String,
+        listing: Listing,
     ) -> Result<Plan> {
         let resolve = |o: &mut Operand| {
             if let Root::Arena(block) = o.root {
@@ -180,7 +183,7 @@ impl Plan {
             results,
             arena_bytes,
             arenas,
-            dump,
+            listing,
         })
     }
 
@@ -193,8 +196,12 @@ impl Plan {
         &self.steps
     }
     /// The graph as text.
-    pub fn dump(&self) -> &str {
-        &self.dump
+    pub fn dump(&self) -> String {
+        self.listing.text()
+    }
+    /// The graph, line by line.
+    pub fn listing(&self) -> &Listing {
+        &self.listing
     }
     /// Shapes and dtypes of the arguments.
     pub fn inputs(&self) -> &[Aval] {
@@ -214,13 +221,13 @@ impl Plan {
         session.results()
     }
 
-    /// Runs the function `repeats` times; for each step its name, the elements of its first output
+    /// Runs the function `repeats` times; for each step its name, the shape of its first output
     /// and the least time that it took.
     pub fn profile(
         &self,
         inputs: &[Tensor],
         repeats: usize,
-    ) -> Result<Vec<(&'static str, Shape, std::time::Duration)>> {
+    ) -> Result<Vec<(Arc<str>, Shape, std::time::Duration)>> {
         self.check(inputs)?;
         let held: SmallVec<[Tensor; 4]> = inputs.iter().map(contiguous).collect::<Result<_>>()?;
         let pointers: SmallVec<[*const u8; 4]> = held
@@ -239,7 +246,7 @@ impl Plan {
             .steps
             .iter()
             .zip(best)
-            .map(|(s, t)| (s.name, shape(s), t))
+            .map(|(s, t)| (s.label.clone(), shape(s), t))
             .collect())
     }
 

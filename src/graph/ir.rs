@@ -43,10 +43,14 @@ pub struct Node {
     pub ins: SmallVec<[ValueId; 3]>,
     /// Values made.
     pub outs: SmallVec<[ValueId; 1]>,
+    /// The path of the layer that it belongs to.
+    pub scope: Option<Arc<str>>,
+    /// Was it made by a gradient rule?
+    pub backward: bool,
 }
 
 /// A captured function.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Graph {
     /// All values.
     pub values: Vec<Value>,
@@ -184,6 +188,8 @@ impl Capture {
             op: traced.op.clone(),
             ins,
             outs,
+            scope: traced.scope.clone(),
+            backward: traced.backward,
         });
         Ok(())
     }

@@ -118,6 +118,7 @@ fn join(parts: Vec<Step>) -> Step {
     };
     Step {
         name: step.name,
+        label: step.label,
         body: Body::Segments(body, program, counts),
         ins: step.ins,
         outs: step.outs,

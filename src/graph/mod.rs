@@ -3,6 +3,7 @@
 //! - [`ir`]: the graph, captured from traced tensors;
 //! - [`simplify`]: equal nodes are merged, constants spread;
 //! - [`fuse`]: elementwise and row-wise nodes become clusters, each one loop;
+//! - [`remat`]: values computed again instead of kept, under a memory budget;
 //! - `merge`: equal loops over different arrays become one step;
 //! - [`plan`]: order, storage, arena offsets, state updates in place;
 //! - [`exec`]: runs the plan, without allocating;
@@ -18,6 +19,7 @@ pub mod fuse;
 pub mod ir;
 mod merge;
 pub mod plan;
+pub mod remat;
 pub mod simplify;
 pub mod state;
 #[cfg(test)]
@@ -27,7 +29,7 @@ pub use exec::Plan;
 pub(crate) use exec_loop::{Loop, While};
 pub use state::Cell;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use std::sync::Arc;
 
@@ -65,8 +67,40 @@ pub fn compile(inputs: &[Tensor], outputs: &[Tensor]) -> Result<Plan> {
 
 /// Compiles a traced function that reads and writes cells.
 pub fn compile_step(signature: &Signature) -> Result<Plan> {
-    let graph = ir::Graph::capture(signature)?;
-    let graph = simplify::simplify(graph);
-    let clusters = fuse::fuse(&graph);
-    plan::build(graph, clusters, signature)
+    compile_within(signature, None)
+}
+
+/// Compiles a traced function whose temporaries shall not take more than so many bytes: values of the forward pass are
+/// computed again in the backward pass as far as needed.
+///
+/// # Errors
+/// [`Error::Argument`] when no policy keeps the budget; it says how little memory is enough.
+pub fn compile_within(signature: &Signature, budget: Option<usize>) -> Result<Plan> {
+    let graph = simplify::simplify(ir::Graph::capture(signature)?);
+    let build = |graph: ir::Graph| {
+        let clusters = fuse::fuse(&graph);
+        plan::build(graph, clusters, signature)
+    };
+    let Some(budget) = budget else {
+        return build(graph);
+    };
+    let plain = build(graph.clone())?;
+    let mut least = plain.arena_bytes();
+    if least <= budget {
+        return Ok(plain);
+    }
+    drop(plain);
+    for policy in remat::POLICIES {
+        let plan = build(remat::rematerialize(&graph, policy))?;
+        if plan.arena_bytes() <= budget {
+            return Ok(plan);
+        }
+        least = least.min(plan.arena_bytes());
+    }
+    Err(Error::argument(
+        "compile",
+        format!(
+            "memory_budget={budget} bytes cannot be kept: the step needs {least} bytes at least"
+        ),
+    ))
 }

@@ -172,6 +172,7 @@ impl Planner<'_> {
         let outs = vec![self.operand(aval, to)];
         self.steps.push(Step {
             name: "copy",
+            label: "copy".into(),
             body: Body::Loop(body, program),
             ins,
             outs,
@@ -235,6 +236,7 @@ impl Planner<'_> {
                 let outs = vec![self.operand(&out_aval, &result)];
                 self.steps.push(Step {
                     name: node.op.name(),
+                    label: self.label(&[n]),
                     body: Body::Loop(body, program),
                     ins,
                     outs,
@@ -263,6 +265,7 @@ impl Planner<'_> {
                 }
                 self.steps.push(Step {
                     name: node.op.name(),
+                    label: self.label(&[n]),
                     body: Body::Kernel(node.op.clone()),
                     ins,
                     outs,
@@ -270,6 +273,29 @@ impl Planner<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The names of the nodes' ops, and the layers that they belong to.
+    fn label(&self, nodes: &[usize]) -> Arc<str> {
+        let mut ops: Vec<&str> = Vec::new();
+        let mut scopes: Vec<&str> = Vec::new();
+        for &n in nodes {
+            let node = &self.graph.nodes[n];
+            if !ops.contains(&node.op.name()) {
+                ops.push(node.op.name());
+            }
+            if let Some(s) = node.scope.as_deref()
+                && !scopes.contains(&s)
+            {
+                scopes.push(s);
+            }
+        }
+        let names = ops.join("+");
+        match scopes.as_slice() {
+            [] => names.into(),
+            [one] => format!("{names} @ {one}").into(),
+            [first, rest @ ..] => format!("{names} @ {first} and {} more", rest.len()).into(),
+        }
     }
 
     /// One loop for a whole cluster.
@@ -428,6 +454,7 @@ impl Planner<'_> {
         };
         self.steps.push(Step {
             name,
+            label: self.label(&cluster.nodes),
             body: Body::Loop(body, program),
             ins,
             outs,
@@ -585,7 +612,7 @@ impl Planner<'_> {
         self.steps = super::merge::merge(std::mem::take(&mut self.steps));
         self.measure_lifetimes(&results);
         let (offsets, size) = arena::assign(&self.blocks);
-        let dump = super::dump::text(self.graph, units);
+        let listing = super::dump::listing(self.graph, units);
         let inputs = signature.inputs.iter().map(|t| t.aval().clone()).collect();
         let updated = signature.updates.iter().map(|u| u.0.clone()).collect();
         let constants = self
@@ -594,7 +621,7 @@ impl Planner<'_> {
             .map(|t| t.array().expect("constants are concrete").clone())
             .collect();
         Plan::new(
-            inputs, self.cells, updated, constants, self.steps, results, &offsets, size, dump,
+            inputs, self.cells, updated, constants, self.steps, results, &offsets, size, listing,
         )
     }
 }

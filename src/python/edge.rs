@@ -32,6 +32,7 @@ pub fn to_py(py: Python<'_>, e: &Error) -> PyErr {
         Error::Traced { .. } => "TracedError",
         Error::Io { .. } => "FileError",
         Error::Internal { .. } => "InternalError",
+        Error::NotFinite { .. } => "NotFiniteError",
         Error::Interrupted => return pyo3::exceptions::PyKeyboardInterrupt::new_err(()),
     };
     let raise = || -> PyResult<PyErr> {

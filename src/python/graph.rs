@@ -102,18 +102,18 @@ impl Plan {
         }
     }
 
-    /// For each step (name, shape of its first output, least seconds over `repeats` runs).
+    /// For each step (its ops and layer, shape of its first output, least seconds over `repeats` runs).
     #[pyo3(signature = (inputs, repeats=1))]
     fn profile(
         &self,
         py: Python<'_>,
         inputs: Vec<Tensor>,
         repeats: usize,
-    ) -> PyResult<Vec<(&'static str, Vec<usize>, f64)>> {
+    ) -> PyResult<Vec<(String, Vec<usize>, f64)>> {
         let rows = edge::call(py, || self.0.profile(&inputs, repeats))?;
         Ok(rows
             .into_iter()
-            .map(|(n, s, t)| (n, s.to_vec(), t.as_secs_f64()))
+            .map(|(n, s, t)| (n.to_string(), s.to_vec(), t.as_secs_f64()))
             .collect())
     }
 
@@ -128,7 +128,37 @@ impl Plan {
     }
     /// The graph as text, fused nodes under their loop.
     fn dump(&self) -> String {
-        self.0.dump().to_string()
+        self.0.dump()
+    }
+    /// For each node (number of its loop, is it part of a loop, op, layer, values read, values made with their types).
+    #[allow(clippy::type_complexity)]
+    fn nodes(
+        &self,
+    ) -> Vec<(
+        usize,
+        bool,
+        &'static str,
+        Option<String>,
+        Vec<String>,
+        Vec<(String, String)>,
+    )> {
+        let lines = self.0.listing().lines.iter();
+        lines
+            .map(|l| {
+                (
+                    l.unit,
+                    l.domain.is_some(),
+                    l.op,
+                    l.scope.as_ref().map(ToString::to_string),
+                    l.ins.clone(),
+                    l.outs.clone(),
+                )
+            })
+            .collect()
+    }
+    /// Names of the results.
+    fn results(&self) -> Vec<String> {
+        self.0.listing().results.clone()
     }
     /// Names of the steps, in order.
     fn step_names(&self) -> Vec<&'static str> {
@@ -140,13 +170,17 @@ type Named = (Py<Cell>, Tensor);
 
 /// Compiles a traced function: placeholders, (cell, placeholder) of the states that it reads,
 /// results, and (cell, new value) of the states that it writes.
+///
+/// With `memory_budget` (bytes) values are computed again in the backward pass until the temporaries fit.
 #[pyfunction]
+#[pyo3(signature = (inputs, states, outputs, updates, memory_budget=None))]
 fn compile(
     py: Python<'_>,
     inputs: Vec<Tensor>,
     states: Vec<Named>,
     outputs: Vec<Tensor>,
     updates: Vec<Named>,
+    memory_budget: Option<usize>,
 ) -> PyResult<Plan> {
     let cells = |named: Vec<Named>| -> Vec<(Arc<graph::Cell>, Tensor)> {
         named
@@ -168,7 +202,7 @@ fn compile(
                 "a placeholder differs from its cell in shape or dtype",
             ));
         }
-        graph::compile_step(&signature).map(Plan)
+        graph::compile_within(&signature, memory_budget).map(Plan)
     })
 }
 

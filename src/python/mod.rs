@@ -8,6 +8,7 @@ mod custom;
 pub mod edge;
 mod files;
 mod graph;
+mod host;
 mod tensor;
 mod transform;
 
@@ -37,6 +38,7 @@ fn _rustdl(m: &Bound<'_, PyModule>) -> PyResult<()> {
     files::register(m)?;
     transform::register(m)?;
     control::register(m)?;
+    host::register(m)?;
     graph::register(m)
 }
 

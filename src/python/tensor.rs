@@ -460,6 +460,16 @@ impl PyTensor {
         let mine = self.live();
         edge::call(py, move || index::index(&mine, &parts))
     }
+    fn __setitem__(&self, _key: &Bound<'_, PyAny>, _value: &Bound<'_, PyAny>) -> PyResult<()> {
+        Err(PyTypeError::new_err(
+            "tensors are immutable: make a changed copy with ops.slice_update, ops.scatter_update or ops.where, or keep state in a Variable",
+        ))
+    }
+    fn __delitem__(&self, _key: &Bound<'_, PyAny>) -> PyResult<()> {
+        Err(PyTypeError::new_err(
+            "tensors are immutable: nothing can be deleted from them",
+        ))
+    }
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         let t = &slf.get().0;
         let shape = shape_tuple(slf.py(), t.shape())?.repr()?.to_string();

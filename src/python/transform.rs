@@ -89,6 +89,31 @@ fn set_recording(on: bool) -> bool {
     bind::set_recording(on)
 }
 
+/// Opens the scope of a layer: nodes made from here on bear its path. Returns the path before, for `close_scope`.
+#[pyfunction]
+fn open_scope(name: &str) -> Option<String> {
+    let before = crate::tensor::scope();
+    let path = match &before {
+        Some(outer) => format!("{outer}/{name}"),
+        None => name.to_string(),
+    };
+    crate::tensor::set_scope(Some(path.into()));
+    before.map(|s| s.to_string())
+}
+
+/// Goes back to the scope that `open_scope` returned.
+#[pyfunction]
+#[pyo3(signature = (before))]
+fn close_scope(before: Option<String>) {
+    crate::tensor::set_scope(before.map(Into::into));
+}
+
+/// Makes every op that runs look for NaN (and infinities) in its results.
+#[pyfunction]
+fn find_not_finite(nans: bool, infinities: bool) {
+    bind::find_not_finite(nans, infinities);
+}
+
 /// Adds the functions of this file.
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<GradSlot>()?;
@@ -96,5 +121,8 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(py_checkpoint, m)?)?;
     m.add_function(wrap_pyfunction!(accumulate, m)?)?;
     m.add_function(wrap_pyfunction!(set_recording, m)?)?;
+    m.add_function(wrap_pyfunction!(open_scope, m)?)?;
+    m.add_function(wrap_pyfunction!(close_scope, m)?)?;
+    m.add_function(wrap_pyfunction!(find_not_finite, m)?)?;
     Ok(())
 }

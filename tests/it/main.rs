@@ -4,3 +4,4 @@ mod compare;
 mod layers;
 mod promises;
 mod registry;
+mod transform;

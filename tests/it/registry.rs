@@ -13,13 +13,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Counts checks and collects failures.
 #[derive(Default)]
-struct Report {
+pub struct Report {
     checks: usize,
     failures: Vec<String>,
 }
 
 impl Report {
-    fn check(&mut self, name: &str, what: &str, outcome: std::result::Result<(), String>) {
+    pub fn check(&mut self, name: &str, what: &str, outcome: std::result::Result<(), String>) {
         self.checks += 1;
         if let Err(why) = outcome {
             self.failures.push(format!("{name}: {what}: {why}"));
@@ -28,7 +28,7 @@ impl Report {
 }
 
 /// Runs a check over all samples and fails with the list of what went wrong.
-fn over_all_samples(title: &str, check: impl Fn(&mut Report, &str, &Sample)) {
+pub fn over_all_samples(title: &str, check: impl Fn(&mut Report, &str, &Sample)) {
     let mut report = Report::default();
     let mut samples = 0;
     let only = std::env::var("RUSTDL_TEST_OP").ok();
@@ -67,15 +67,15 @@ fn over_all_samples(title: &str, check: impl Fn(&mut Report, &str, &Sample)) {
     );
 }
 
-fn text<T>(r: Result<T>) -> std::result::Result<T, String> {
+pub fn text<T>(r: Result<T>) -> std::result::Result<T, String> {
     r.map_err(|e| e.to_string())
 }
 
-fn values(outs: &[Tensor]) -> Vec<Nd> {
+pub fn values(outs: &[Tensor]) -> Vec<Nd> {
     outs.iter().map(nd).collect()
 }
 
-fn same(got: &[Nd], want: &[Nd], tolerance: f64) -> std::result::Result<(), String> {
+pub fn same(got: &[Nd], want: &[Nd], tolerance: f64) -> std::result::Result<(), String> {
     difference(got, want, tolerance).map_or(Ok(()), Err)
 }
 

@@ -210,6 +210,6 @@ def test_custom_gradient_eager_and_traced():
 
     x = np.array([-3.0, 0.25, 2.0], "float32")
     np.testing.assert_array_equal(gradient(x), [-1.0, 0.5, 1.0])
-    from rustdl.backend.trace import jit
+    from rustdl.backend.jit import jit
 
     np.testing.assert_array_equal(jit(gradient)(x), [-1.0, 0.5, 1.0])

@@ -16,6 +16,7 @@ from rustdl.backend.config import (
 )
 from rustdl.backend.dtypes import is_float_dtype, is_int_dtype, result_type, standardize_dtype
 from rustdl.backend.global_state import clear_session
+from rustdl.backend.jit import jit
 from rustdl.backend.keras_tensor import (
     KerasTensor,
     any_symbolic_tensors,
@@ -28,7 +29,7 @@ from rustdl.backend.spec import compute_output_spec
 from rustdl.backend.stateless_scope import StatelessScope, get_stateless_scope, in_stateless_scope
 from rustdl.backend.symbolic_scope import SymbolicScope, in_symbolic_scope
 from rustdl.backend.tensor import cast, convert_to_numpy, convert_to_tensor, is_tensor, shape
-from rustdl.backend.trace import Compiled, TraceScope, in_trace, jit, trace
+from rustdl.backend.trace import Compiled, TraceScope, in_trace, trace
 from rustdl.backend.variable import Variable
 from rustdl.utils.naming import get_uid
 

@@ -60,6 +60,21 @@ def flatten_with_path(structure: Any) -> list[tuple[tuple[Any, ...], Any]]:
     return found
 
 
+def containers(structure: Any) -> tuple[type, ...]:
+    """The classes of all containers, in order: what `flatten_with_path` does not tell of a structure."""
+    found: list[type] = []
+
+    def walk(x: Any) -> None:
+        children = _children(x)
+        if children is not None:
+            found.append(type(x))
+            for _, value in children:
+                walk(value)
+
+    walk(structure)
+    return tuple(found)
+
+
 def map_leaves(fn: Callable[[Any], Any], structure: Any) -> Any:
     """The structure with `fn` applied to each leaf."""
     children = _children(structure)

@@ -8,6 +8,7 @@ from typing import Any
 from rustdl import _rustdl
 from rustdl._rustdl import Tensor
 from rustdl.backend import structure
+from rustdl.backend.effects import keep_effect
 from rustdl.backend.global_state import state
 from rustdl.backend.stateless_scope import StatelessScope
 from rustdl.backend.tensor import convert_to_tensor
@@ -22,6 +23,7 @@ class SubtraceScope(StatelessScope):
         super().__init__(initialize_variables=False)
         self.reads: list[tuple[Any, Tensor, Tensor]] = []
         self.writes: dict[int, tuple[Any, Tensor]] = {}
+        self.effects: list[Tensor] = []
 
     def __enter__(self) -> SubtraceScope:
         super().__enter__()
@@ -72,7 +74,7 @@ class Subtrace:
     def outputs(self) -> list[Tensor]:
         """The tensors among the leaves of the result, then assigned values, then losses."""
         results = [x for x in self.leaves if isinstance(x, Tensor)]
-        return [*results, *(value for _, value in self.writes), *self.scope.losses]
+        return [*results, *(value for _, value in self.writes), *self.scope.losses, *self.scope.effects]
 
     def unpack(self, values: list[Any]) -> Any:
         """Hands assigned values and losses on to the scope outside; returns the function's result.
@@ -84,9 +86,12 @@ class Subtrace:
         leaves = [next(found) if isinstance(x, Tensor) else x for x in self.leaves]
         for variable, _ in self.writes:
             variable.assign(next(found))
-        for loss in found:
+        for _ in self.scope.losses:
+            loss = next(found)
             if state.stateless_scope is not None:
                 state.stateless_scope.add_loss(loss)
+        for token in found:
+            keep_effect(token)
         return structure.pack(self.result, leaves)
 
 

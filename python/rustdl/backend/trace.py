@@ -1,13 +1,11 @@
 """Tracing: a Python function run once on placeholders and compiled into one plan.
 
 Variables that the function reads become inputs of the plan, those that it assigns become updates, so the same code that
-works eagerly works compiled. `jit` keeps one compiled plan for each signature.
+works eagerly works compiled. `jit.py` keeps one compiled plan for each signature.
 """
 
 from __future__ import annotations
 
-import functools
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,6 +17,7 @@ from rustdl.backend import structure
 from rustdl.backend.global_state import state
 from rustdl.backend.stateless_scope import StatelessScope
 from rustdl.backend.tensor import convert_to_tensor
+from rustdl.backend.trace_errors import check_leaks, explain, traced_outside
 
 
 class TraceScope(StatelessScope):
@@ -30,6 +29,8 @@ class TraceScope(StatelessScope):
         super().__init__(collect_losses=True, initialize_variables=False)
         self.reads: dict[int, tuple[Any, Tensor]] = {}
         self.writes: dict[int, tuple[Any, Tensor]] = {}
+        # Results that nobody reads, of ops that do something (`debug_print`).
+        self.effects: list[Tensor] = []
 
     def get_current_value(self, variable: Any) -> Any:
         """A placeholder at the first read, later what was assigned."""
@@ -91,8 +92,16 @@ def trace_graph(fn: Callable[..., Any], args: Any, kwargs: Any = None) -> Traced
 
     args, kwargs = structure.map_leaves(fake, (tuple(args), dict(kwargs or {})))
     scope = TraceScope()
-    with scope:
-        outputs = fn(*args, **kwargs)
+    outside = traced_outside(fn, args)
+    try:
+        with scope:
+            outputs = fn(*args, **kwargs)
+    except Exception as error:
+        explained = explain(error, fn)
+        if explained is error:
+            raise
+        raise explained from error
+    check_leaks(fn, args, outside)
     return Traced(inputs, outputs, scope)
 
 
@@ -104,7 +113,7 @@ class Compiled:
         variables: The variables that it reads or updates.
     """
 
-    def __init__(self, traced: Traced) -> None:
+    def __init__(self, traced: Traced, memory_budget: int | None = None) -> None:
         flat = structure.flatten(traced.outputs)
         self._structure = traced.outputs
         # Values that do not depend on the inputs are kept, not computed again.
@@ -117,8 +126,9 @@ class Compiled:
         self.plan = _rustdl.compile(
             traced.inputs,
             [(v.cell, placeholder) for v, placeholder in reads],
-            computed,
+            [*computed, *traced.scope.effects],
             [(v.cell, value) for v, value in writes],
+            *([] if memory_budget is None else [memory_budget]),
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -136,13 +146,17 @@ class Compiled:
         return structure.pack(self._structure, flat)
 
 
-def trace(fn: Callable[..., Any], example_args: Any, example_kwargs: Any = None) -> Compiled:
+def trace(
+    fn: Callable[..., Any], example_args: Any, example_kwargs: Any = None, memory_budget: int | None = None
+) -> Compiled:
     """Traces a function and compiles it.
 
     Args:
         fn: A function of structures of tensors; it may read and assign variables.
         example_args: Arguments of the shapes and dtypes to compile for; anything but tensors and arrays is fixed.
         example_kwargs: Keyword arguments, likewise.
+        memory_budget: The most bytes for temporaries: values of the forward pass are computed again in the backward
+            pass as far as needed.
 
     Returns:
         A callable that does what `fn` does.
@@ -154,70 +168,4 @@ def trace(fn: Callable[..., Any], example_args: Any, example_kwargs: Any = None)
         >>> float(step(2.0)), float(v)
         (3.0, 3.0)
     """
-    return Compiled(trace_graph(fn, example_args, example_kwargs))
-
-
-_MAX_PLANS = 32
-
-
-def _signature(args: Any, kwargs: Any) -> Any:
-    def leaf(x: Any) -> Any:
-        if isinstance(x, (Tensor, np.ndarray)):
-            return (tuple(x.shape), str(x.dtype))
-        if hasattr(x, "__rustdl_tensor__"):
-            return (tuple(x.shape), str(x.dtype))
-        if isinstance(x, np.generic):
-            return ((), str(x.dtype))
-        try:
-            hash(x)
-        except TypeError:
-            return id(x)
-        return (type(x), x)
-
-    flat = structure.flatten_with_path((args, kwargs))
-    return tuple((path, leaf(x)) for path, x in flat), state.autocast_dtype
-
-
-def jit(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that is traced once for each signature (structure, shapes, dtypes and other values) and then replayed.
-
-    Within a trace or a gradient the plain function runs.
-
-    Example:
-        >>> import rustdl
-        >>> @jit
-        ... def double(x):
-        ...     return x + x
-        >>> float(double(rustdl.ops.convert_to_tensor(2.0)))
-        4.0
-    """
-    plans: OrderedDict[Any, Compiled] = OrderedDict()
-
-    @functools.wraps(fn)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        if state.stateless_scope is not None or _any_special(args, kwargs):
-            return fn(*args, **kwargs)
-        key = _signature(args, kwargs)
-        compiled = plans.get(key)
-        if compiled is None:
-            compiled = trace(fn, args, kwargs)
-            plans[key] = compiled
-            if len(plans) > _MAX_PLANS:
-                plans.popitem(last=False)
-        else:
-            plans.move_to_end(key)
-        return compiled(*args, **kwargs)
-
-    call.plans = plans  # type: ignore[attr-defined]
-    return call
-
-
-def _any_special(args: Any, kwargs: Any) -> bool:
-    """Whether a tensor among the arguments is traced or on a tape, or symbolic."""
-    for x in structure.flatten((args, kwargs)):
-        if isinstance(x, Tensor):
-            if x.is_traced or x.is_recorded:
-                return True
-        elif hasattr(x, "_keras_history"):
-            return True
-    return False
+    return Compiled(trace_graph(fn, example_args, example_kwargs), memory_budget)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rustdl import backend, tree
+from rustdl import _rustdl, backend, tree
 from rustdl._rustdl import Tensor
 from rustdl.backend.autocast import AutocastScope
 from rustdl.backend.dtypes import is_float_dtype
-from rustdl.backend.global_state import state
+from rustdl.backend.global_state import settings, state
 from rustdl.backend.keras_tensor import KerasTensor
 from rustdl.backend.masking import get_keras_mask, set_keras_mask
 from rustdl.backend.name_scope import current_path, name_scope
@@ -410,6 +410,9 @@ class Layer(LayerState, Operation):
                 del kwargs[name]
         args, kwargs = self._with_masks(spec, args, kwargs)
         state.call_context = context
+        # Nodes of a trace, and messages about NaN, bear the path of the layer.
+        in_path = state.stateless_scope is not None or settings.get("debug_nans")
+        outer_path = _rustdl.open_scope(self.name) if in_path else None
         try:
             if not self.built:
                 with AutocastScope(None):
@@ -430,6 +433,8 @@ class Layer(LayerState, Operation):
             self._set_output_masks(spec, outputs)
         finally:
             state.call_context = outer
+            if in_path:
+                _rustdl.close_scope(outer_path)
         return outputs
 
     def _run(self, args: Any, kwargs: Any) -> Any:

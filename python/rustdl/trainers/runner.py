@@ -8,6 +8,7 @@ from typing import Any
 
 from rustdl import tree
 from rustdl._rustdl import Tensor, convert
+from rustdl.backend.global_state import settings
 from rustdl.backend.trace import Compiled, trace
 
 _MAX_PLANS = 16
@@ -22,19 +23,32 @@ class StepRunner:
         eager: Whether to run the Python code at each batch rather than a plan.
         deferred: Whether the step's result is only the metrics, which are then read from their state when wanted.
         steps_per_execution: Number of batches that one call takes from the iterator.
+        memory_budget: The most bytes for temporaries of a plan.
     """
 
     def __init__(
-        self, model: Any, step: Callable[[Any], Any], eager: bool, deferred: bool, steps_per_execution: int = 1
+        self,
+        model: Any,
+        step: Callable[[Any], Any],
+        eager: bool,
+        deferred: bool,
+        steps_per_execution: int = 1,
+        memory_budget: int | None = None,
     ) -> None:
         self.model = model
         self.step = step
-        self.eager = eager
+        self._eager = eager
         self.deferred = deferred and not eager
         self.steps_per_execution = steps_per_execution
+        self.memory_budget = memory_budget
         self._plans: OrderedDict[Any, Compiled] = OrderedDict()
         # For prediction on one array: (shape, dtype) -> plan, cast or None.
         self.single: dict[Any, tuple[Any, str | None]] = {}
+
+    @property
+    def eager(self) -> bool:
+        """Whether the Python code of the step runs at each batch."""
+        return self._eager or bool(settings.get("debug_nans"))
 
     def compiled(self, data: Any) -> Compiled:
         """The plan for batches with the structure, shapes and dtypes of `data`."""
@@ -46,7 +60,7 @@ class StepRunner:
         if found is not None:
             self._plans.move_to_end(key)
             return found
-        found = trace(self._traced_step, (data,))
+        found = trace(self._traced_step, (data,), memory_budget=self.memory_budget)
         self._plans[key] = found
         if len(self._plans) > _MAX_PLANS:
             self._plans.popitem(last=False)

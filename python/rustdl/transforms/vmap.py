@@ -145,7 +145,8 @@ def _finish(trace: Subtrace, batch: _Arguments, out_axes: Any, randomness: str) 
                 f"vmap: variable {variable.path} would be assigned another value for each example; return the value "
                 "instead, and assign its mean or sum outside"
             )
-    if any(batched for _, batched in found[results + len(trace.writes) :]):
+    losses = results + len(trace.writes)
+    if any(batched for _, batched in found[losses : losses + len(trace.scope.losses)]):
         raise ValueError("vmap: add_loss inside of vmap would add another loss for each example; return it instead")
     return trace.unpack(moved + [x for x, _ in found[results:]])
 
