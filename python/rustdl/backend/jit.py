@@ -104,7 +104,7 @@ def jit(
 ) -> Any:
     """Compiles a function: it is traced once for each signature of its arguments, later calls run the plan in Rust.
 
-    Tensors, arrays and variables in the arguments (in nested dictionaries, lists, tuples, dataclasses) are inputs of the
+    Tensors, arrays and variables in the arguments (in dictionaries, lists, tuples, dataclasses) are inputs of the
     plan; everything else is *static*: numbers, strings, booleans, models, `None` are part of the signature, and another
     value means another trace. Variables that the function reads are inputs too and those that it assigns (weights,
     the state of optimizers, metrics and seed generators) are updated, so a training step can be written as it would
@@ -162,7 +162,9 @@ def _static(x: Any, which: Any) -> Any:
         return x
     array = np.asarray(x)
     if array.ndim > 0:
-        raise TracedError(f"jit: static argument {which!r} is an array of shape {array.shape}; only numbers can be static")
+        raise TracedError(
+            f"jit: static argument {which!r} is an array of shape {array.shape}; only numbers can be static"
+        )
     return array.item()
 
 

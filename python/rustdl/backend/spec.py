@@ -35,6 +35,8 @@ class SpecScope(StatelessScope):
     def __init__(self, fill: int = 0) -> None:
         super().__init__(initialize_variables=False)
         self.fill = fill
+        # Nothing is computed, so nothing is printed: what would have been is forgotten.
+        self.effects: list[Tensor] = []
 
     def get_current_value(self, variable: Any) -> Any:
         """A placeholder for the variable."""

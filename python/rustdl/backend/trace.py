@@ -31,6 +31,8 @@ class TraceScope(StatelessScope):
         self.writes: dict[int, tuple[Any, Tensor]] = {}
         # Results that nobody reads, of ops that do something (`debug_print`).
         self.effects: list[Tensor] = []
+        # A traced tensor that every run of the plan has.
+        self.anchor: Tensor | None = None
 
     def get_current_value(self, variable: Any) -> Any:
         """A placeholder at the first read, later what was assigned."""
@@ -92,6 +94,7 @@ def trace_graph(fn: Callable[..., Any], args: Any, kwargs: Any = None) -> Traced
 
     args, kwargs = structure.map_leaves(fake, (tuple(args), dict(kwargs or {})))
     scope = TraceScope()
+    scope.anchor = inputs[0] if inputs else None
     outside = traced_outside(fn, args)
     try:
         with scope:

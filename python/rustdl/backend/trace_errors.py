@@ -6,6 +6,7 @@ import ast
 import inspect
 import linecache
 import os
+import sysconfig
 import textwrap
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -15,6 +16,7 @@ from rustdl._rustdl import Tensor
 from rustdl.errors import TracedError
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_LIBRARIES = sysconfig.get_paths()["stdlib"] + os.sep
 
 # What a line may hold, and what to do about it. The first that fits is said.
 _ADVICE = (
@@ -53,14 +55,18 @@ class Place(NamedTuple):
 
 
 def user_place(trace: TracebackType | None) -> Place | None:
-    """The innermost frame of a traceback that is not rustdl's own."""
-    found = None
+    """The innermost frame of a traceback that is neither rustdl's own nor, if there is another, of a library."""
+    own, library = None, None
     while trace is not None:
         code = trace.tb_frame.f_code
         if not code.co_filename.startswith(_PACKAGE) and os.path.sep in code.co_filename:
-            found = Place(code.co_filename, trace.tb_lineno, code.co_name)
+            place = Place(code.co_filename, trace.tb_lineno, code.co_name)
+            if code.co_filename.startswith(_LIBRARIES) or "site-packages" in code.co_filename:
+                library = place
+            else:
+                own = place
         trace = trace.tb_next
-    return found
+    return own or library
 
 
 def _is_about_values(error: BaseException | None) -> bool:
@@ -115,7 +121,7 @@ def _plain_function(fn: Any) -> Any:
 
 
 def _roots(fn: Any, args: Any) -> Iterator[tuple[str, Any]]:
-    """What a function can write to from inside: captured variables, globals that it names, objects among its arguments."""
+    """What a function can write to: captured variables, globals that it names, objects among its arguments."""
     plain = _plain_function(fn)
     code = getattr(plain, "__code__", None)
     if code is None:
@@ -191,7 +197,7 @@ def check_leaks(fn: Any, args: Any, before: dict[int, str]) -> None:
 
 
 def _writer(fn: Any, path: str) -> Place:
-    """The line of a function that writes to a path such as `losses[0]` or `self.last`; its first line if none is found."""
+    """The line of a function that writes to a path such as `losses[0]`; its first line if none is found."""
     code = fn.__code__
     base = path.split("[", maxsplit=1)[0]
     try:

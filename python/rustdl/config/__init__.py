@@ -4,6 +4,7 @@ from rustdl._lazy import attach
 
 _EXPORTS = {
     "backend": "rustdl.backend.config",
+    "debug_nans": "rustdl.debugging.nans",
     "disable_flash_attention": "rustdl.backend.config",
     "disable_interactive_logging": "rustdl.utils.io_utils",
     "disable_traceback_filtering": "rustdl.utils.traceback_utils",

@@ -38,7 +38,7 @@ class GraphPicture:
         self.name = name
         self.nodes = [GraphNode(*node) for node in compiled.plan.nodes()]
         self.results: list[str] = compiled.plan.results()
-        self._text = compiled.plan.dump()
+        self._text: str = compiled.plan.dump()
 
     def text(self) -> str:
         """One line a node, fused nodes under their loop."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from rustdl import _rustdl
 from rustdl.backend import structure
-from rustdl.backend.effects import keep_effect
+from rustdl.backend.effects import anchor, effect_scope, keep_effect
 from rustdl.backend.subtrace import is_array
 from rustdl.backend.tensor import convert_to_tensor
 
@@ -18,7 +18,7 @@ def debug_print(text: str, *values: Any, summarize: int = 1000, **named: Any) ->
     """Prints values when they are computed: also in compiled functions, training steps and gradients, at each run.
 
     Args:
-        text: Formatted by `str.format` with the values, such as `"loss {} at {step}"`. Without braces the values follow.
+        text: Formatted by `str.format` with the values, such as `"loss {} at {n}"`. Without braces the values follow.
         *values: Tensors, or structures of them, or anything else.
         summarize: Arrays of more elements are shown by their ends.
         **named: Values by name.
@@ -45,9 +45,7 @@ def debug_print(text: str, *values: Any, summarize: int = 1000, **named: Any) ->
 
     def show(arrays: list[Any]) -> list[Any]:
         found = iter(np.asarray(a) for a in arrays)
-        leaves = [
-            next(found) if is_tensor else x for is_tensor, x in zip(places, structure.flatten(rest), strict=True)
-        ]
+        leaves = [next(found) if is_tensor else x for is_tensor, x in zip(places, structure.flatten(rest), strict=True)]
         shown_values, shown_named = structure.pack(rest, leaves)
         with np.printoptions(threshold=summarize):
             if "{" in text:
@@ -60,7 +58,13 @@ def debug_print(text: str, *values: Any, summarize: int = 1000, **named: Any) ->
         sys.stdout.flush()
         return [_rustdl.convert(np.zeros((), "uint8"))]
 
-    if any(x.is_traced for x in tensors):
+    if any(x.is_traced for x in tensors) or effect_scope() is not None:
+        # A value that is known already is to be shown at each run too.
+        tied = anchor()
+        if tied is not None:
+            tensors.append(tied)
+        elif not any(x.is_traced for x in tensors):
+            return
         keep_effect(_rustdl.host_op("debug_print", tensors, [((), "uint8")], show, None, False)[0])
     else:
         show(tensors)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import math
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from rustdl.backend.global_state import settings, state
 from rustdl.backend.keras_tensor import KerasTensor
 from rustdl.backend.masking import get_keras_mask, set_keras_mask
 from rustdl.backend.name_scope import current_path, name_scope
-from rustdl.backend.remat import get_current_remat_mode
+from rustdl.backend.remat import get_current_remat_mode, remat
 from rustdl.backend.stateless_scope import StatelessScope
 from rustdl.backend.variable import Variable
 from rustdl.layers import input_spec as input_spec_lib
@@ -442,11 +443,31 @@ class Layer(LayerState, Operation):
         policy = self._effective_policy()
         if self.autocast and policy.compute_dtype != policy.variable_dtype and is_float_dtype(policy.compute_dtype):
             with AutocastScope(policy.compute_dtype):
-                return Operation.__call__(self, *args, **kwargs)
+                return self._compute(args, kwargs)
         if state.autocast_dtype is not None:
             with AutocastScope(None):
-                return Operation.__call__(self, *args, **kwargs)
-        return Operation.__call__(self, *args, **kwargs)
+                return self._compute(args, kwargs)
+        return self._compute(args, kwargs)
+
+    def _compute(self, args: Any, kwargs: Any) -> Any:
+        """The call, in the way that the layer's `RematScope` asks for."""
+        mode = self._remat_mode
+        if mode is None or mode.mode in (None, "activations") or state.symbolic_scope is not None:
+            return Operation.__call__(self, *args, **kwargs)
+        if mode.mode == "list_of_layers" and self.name not in mode.layer_names:
+            return Operation.__call__(self, *args, **kwargs)
+        if any(hasattr(x, "_keras_history") for x in tree.flatten((args, kwargs))):
+            return Operation.__call__(self, *args, **kwargs)
+        if mode.mode == "larger_than" and not self._is_larger_than(mode.output_size_threshold, args, kwargs):
+            return Operation.__call__(self, *args, **kwargs)
+        return remat(functools.partial(Operation.__call__, self))(*args, **kwargs)
+
+    def _is_larger_than(self, threshold: int, args: Any, kwargs: Any) -> bool:
+        specs = tree.map_structure(
+            lambda x: KerasTensor(x.shape, x.dtype) if isinstance(x, Tensor) else x, (args, kwargs)
+        )
+        outputs = self.compute_output_spec(*specs[0], **specs[1])
+        return any(math.prod(y.shape) > threshold for y in tree.flatten(outputs) if hasattr(y, "shape"))
 
     def _converted(self, args: Any, kwargs: Any) -> tuple[Any, dict[str, Any]]:
         """Arrays as tensors, floats in the dtype of the policy."""
@@ -642,8 +663,8 @@ class Layer(LayerState, Operation):
         return outputs, updated
 
     def rematerialized_call(self, layer_call: Any, *args: Any, **kwargs: Any) -> Any:
-        """The call itself: what is recomputed in the backward pass is the planner's choice."""
-        return layer_call
+        """A function like `layer_call` whose inner values are computed again in the backward pass."""
+        return remat(layer_call)
 
     def _register_call_context_args(self, *names: str) -> None:
         """Makes arguments travel, like `training`, from a layer to the layers that it calls."""

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from rustdl.errors import NotFiniteError
 from rustdl.trainers.data_adapters import ArrayDataAdapter, DataAdapter
 from rustdl.trainers.runner import StepRunner
 
@@ -220,8 +221,12 @@ class EpochLoop:
             if self.every_batch:
                 self.begin(done)
             if isinstance(self.function, StepRunner):
-                for data in batches:
-                    result = self.function.run(data)
+                for i, data in enumerate(batches):
+                    try:
+                        result = self.function.run(data)
+                    except NotFiniteError as error:
+                        error.args = (f"{error}; batch {done + i} of this epoch", *error.args[1:])
+                        raise
             else:
                 result = self.function(iter(batches))
             done += len(batches)

@@ -16,6 +16,7 @@ from rustdl.trainers.compile_utils import CompileLoss, CompileMetrics
 from rustdl.trainers.data_adapters import ArrayDataAdapter, PyDataset, data_adapter_utils, get_data_adapter
 from rustdl.trainers.epoch import RAN_OUT, EpochLoop, Feed
 from rustdl.trainers.label_checks import check_targets
+from rustdl.trainers.memory import MemoryReport, memory_report, parse_bytes
 from rustdl.trainers.prediction import predict_batches
 from rustdl.trainers.runner import StepRunner
 from rustdl.utils.tracking import no_automatic_dependency_tracking
@@ -42,6 +43,7 @@ class Trainer:
         self.stop_predicting = False
         self.history: Any = None
         self._initial_epoch: int | None = None
+        self._memory_budget: int | None = None
         self._loss_tracker: Any = None
         self._compile_loss: Any = None
         self._compile_metrics: Any = None
@@ -68,6 +70,7 @@ class Trainer:
         steps_per_execution: int = 1,
         jit_compile: Any = "auto",
         auto_scale_loss: bool = True,
+        memory_budget: Any = None,
     ) -> None:
         """Says how the model shall be trained.
 
@@ -84,6 +87,9 @@ class Trainer:
             steps_per_execution: Number of batches between two calls of callbacks.
             jit_compile: Kept for compatibility: steps are always compiled unless `run_eagerly`.
             auto_scale_loss: Whether the optimizer scales the loss under the policy `mixed_float16`.
+            memory_budget: The most memory for the temporaries of a training step, in bytes or as `"512 MiB"`: values
+                of the forward pass are computed again in the backward pass as far as needed, cheap ones first. See
+                `memory`.
 
         Raises:
             ValueError: for unknown names, or arguments of the wrong kind.
@@ -112,6 +118,7 @@ class Trainer:
         )
         self._run_eagerly = bool(run_eagerly)
         self._jit_compile = jit_compile
+        self._memory_budget = parse_bytes(memory_budget)
         self.steps_per_execution = int(steps_per_execution)
         self.train_function = self.test_function = self.predict_function = None
         self._loss_tracker = Mean(name="loss")
@@ -372,6 +379,7 @@ class Trainer:
             eager=self.run_eagerly or not self._supports_compilation(),
             deferred=deferred,
             steps_per_execution=self.steps_per_execution,
+            memory_budget=self._memory_budget if step == "train_step" else None,
         )
 
     def _supports_compilation(self) -> bool:
@@ -764,6 +772,26 @@ class Trainer:
         return outputs
 
     # ----------------------------------------------------------------------------------------------------- on_batch
+
+    def memory(self, x: Any, y: Any = None, sample_weight: Any = None, training: bool = True) -> MemoryReport:
+        """The memory that one step on a batch needs, as the planner lays it out.
+
+        Args:
+            x: Inputs of one batch.
+            y: Targets, for a training step.
+            sample_weight: Weights of the samples.
+            training: Whether to report the training step rather than prediction.
+
+        Returns:
+            A named tuple of bytes: `temporaries`, `variables`, `optimizer`, `inputs`, and their sum `total`; `print`
+            shows a table.
+        """
+        if training:
+            batch = self._single_batch(x, y, sample_weight)
+        else:
+            self.make_predict_function()
+            batch = (tree.map_structure(backend.convert_to_tensor, x),)
+        return memory_report(self, batch, training)
 
     def train_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False

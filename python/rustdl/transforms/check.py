@@ -120,7 +120,7 @@ class _Checker:
 
             def step(x: Any) -> Any:
                 d = next(directions)
-                return x if d is None else convert_to_tensor(np.asarray(x) + h * np.asarray(d))
+                return x if d is None else convert_to_tensor(np.asarray(np.asarray(x) + h * np.asarray(d)))
 
             return [np.asarray(y) for y in self._outputs(fn, structure.map_leaves(step, args))]
 

@@ -46,7 +46,7 @@ def numpy_op(
     """
     if fn is None:
         return functools.partial(numpy_op, result=result, vjp=vjp, name=name, pure=pure)
-    op_name = name or getattr(fn, "__name__", "numpy_op")
+    op_name = str(name or getattr(fn, "__name__", "numpy_op"))
 
     @functools.wraps(fn, assigned=("__doc__", "__module__"), updated=())
     def call(*args: Any) -> Any:
@@ -69,7 +69,7 @@ def numpy_op(
             return [None if g is None else convert_to_tensor(g) for g in structure.flatten(list(grads))]
 
         shapes = [(list(shape), str(np.dtype(dtype)) if not isinstance(dtype, str) else dtype) for shape, dtype in outs]
-        values = _rustdl.host_op(op_name, inputs, shapes, run, pull if vjp is not None else None, pure)
+        values = _rustdl.host_op(str(op_name), inputs, shapes, run, pull if vjp is not None else None, pure)
         return values[0] if single else tuple(values)
 
     call.__name__ = call.__qualname__ = op_name
