@@ -20,15 +20,21 @@ pub enum Policy {
 }
 
 /// The policies to be tried, the one with the least to compute again first.
-pub const POLICIES: [Policy; 8] = [
+pub const POLICIES: [Policy; 14] = [
     Policy::Cheap,
+    Policy::Segments(64),
     Policy::Segments(48),
     Policy::Segments(32),
     Policy::Segments(24),
     Policy::Segments(16),
     Policy::Segments(12),
+    Policy::Segments(10),
     Policy::Segments(8),
+    Policy::Segments(6),
+    Policy::Segments(5),
     Policy::Segments(4),
+    Policy::Segments(3),
+    Policy::Segments(2),
 ];
 
 /// The graph with late readers reading copies that are computed when they are needed.
