@@ -51,7 +51,8 @@ _register("_ctc", "ctc_decode")
 _register(
     "_arguments",
     "bitwise_and bitwise_or bitwise_xor left_shift right_shift bincount isin linspace max min prod meshgrid moments "
-    "svd concatenate cumsum cumprod one_hot multi_hot segment_sum segment_prod segment_max segment_min sort unique",
+    "svd concatenate cumsum cumprod nancumsum nancumprod one_hot multi_hot segment_sum segment_prod segment_max "
+    "segment_min sort unique",
 )
 _register("_blocks", "depth_to_space space_to_depth unfold fold rearrange")
 _register("adaptive_pooling", "adaptive_average_pool adaptive_max_pool")

@@ -301,9 +301,29 @@ def _concatenate(xs: Any, axis: int | None = 0) -> Any:
     return engine.concatenate(tensors, axis)
 
 
+def _running_without_nan(name: str, what: str) -> Any:
+    run = getattr(engine, name)
+
+    def call(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
+        x = _tensor(x)
+        chosen = dtype or ("int32" if x.dtype == "bool" else x.dtype)
+        return backend.cast(run(x, axis, dtype), chosen)
+
+    call.__doc__ = f"""The running {what} along an axis, where NaN does not count.
+
+    Args:
+        x: The tensor.
+        axis: The axis; `None` for the flattened tensor.
+        dtype: The dtype of the result, by default that of `x`, `int32` for booleans.
+    """
+    return symbolic(call, name)
+
+
 concatenate: Any = symbolic(_concatenate, "concatenate")
 cumsum: Any = _running("cumsum", "sum")
 cumprod: Any = _running("cumprod", "product")
+nancumsum: Any = _running_without_nan("nancumsum", "sum")
+nancumprod: Any = _running_without_nan("nancumprod", "product")
 svd: Any = symbolic(_svd, "svd")
 bitwise_and: Any = symbolic(_bitwise_and, "bitwise_and")
 bitwise_or: Any = symbolic(_bitwise_or, "bitwise_or")

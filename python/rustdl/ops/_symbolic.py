@@ -122,23 +122,12 @@ class OpFunction(Operation):
 
 # Unknown sizes of these are not chosen so that a call fits: what is meant is an error.
 _EXACT = frozenset(
-    [
-        "cholesky",
-        "cholesky_inverse",
-        "det",
-        "inv",
-        "lu_factor",
-        "solve",
-        "solve_triangular",
-        "qr",
-        "eigh",
-        "slogdet",
-        "logdet",
-        "squeeze",
-        "reshape",
-        "psnr",
-    ]
-)
+    {
+        "cholesky", "cholesky_inverse", "concatenate", "det", "eigh", "inv", "logdet", "lu_factor", "psnr", "qr",
+        "reshape", "slogdet", "solve", "solve_triangular", "squeeze", "stack",
+    }
+)  # fmt: skip
+
 # Functions that need the sizes of so many last axes, and how Keras calls these.
 _KNOWN_AXES = {
     "fft": (1, "last dimension"),
