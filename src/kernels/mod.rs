@@ -1,6 +1,7 @@
 //! Hand-written kernels: slices in, slices out; no `Tensor`, no `Result` (checks live in `infer`).
 
 pub mod arg;
+pub mod attention;
 pub mod beam;
 pub mod conv;
 pub mod copy;

@@ -3,6 +3,7 @@
 
 pub mod activation;
 pub mod arg;
+pub mod attention;
 pub mod classify;
 pub mod concat;
 pub mod conv;

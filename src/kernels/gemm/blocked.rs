@@ -125,7 +125,7 @@ pub(crate) fn panel_nv(cols: usize, lanes: usize, max: usize) -> usize {
 
 /// Rows of the next tile: as many as fit, but no remainder too small to keep the units busy.
 #[inline]
-fn tile_rows(left: usize, max: usize, nv: usize) -> usize {
+pub(crate) fn tile_rows(left: usize, max: usize, nv: usize) -> usize {
     if left <= max {
         left
     } else if left < 2 * max && (left - max) * nv < 8 {

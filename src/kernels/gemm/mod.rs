@@ -27,11 +27,12 @@ mod pack;
 mod packed;
 mod plain;
 mod split;
+
 #[cfg(test)]
 mod tests;
 
 pub use bf16::gemm_bf16;
-pub(crate) use blocked::panel_nv;
+pub(crate) use blocked::{panel_nv, tile_rows};
 pub use epilogue::{Activation, Epilogue};
 pub(crate) use micro::{Table, Tile};
 pub(crate) use pack::Pack;
