@@ -313,10 +313,9 @@ class Model(Trainer, Layer):
         functional_keys = ("name", "layers", "input_layers", "output_layers")
         is_functional_config = all(key in config for key in functional_keys)
         argspec = inspect.getfullargspec(cls.__init__)
-        functional_args = [p for p in inspect.signature(Functional.__init__).parameters if p != "self"]
         revivable = (
             cls in (Functional, Model)
-            or argspec.args[1:] == functional_args
+            or argspec.args == inspect.getfullargspec(Functional.__init__).args
             or (argspec.varargs == "args" and argspec.varkw == "kwargs")
         )
         if is_functional_config and revivable:

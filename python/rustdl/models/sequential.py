@@ -309,8 +309,18 @@ class Sequential(Model):
         """A model from `get_config`'s result."""
         from rustdl.saving import deserialize_keras_object
 
-        model = cls(name=config.get("name"))
+        if not isinstance(config, dict) or "name" not in config or "layers" not in config:
+            raise ValueError(
+                "A Sequential model configuration must be a dictionary containing the 'name' and 'layers' keys. "
+                f"Received: {config}"
+            )
+        model = cls(name=config["name"])
         for entry in config["layers"]:
+            if not isinstance(entry, dict) or "config" not in entry:
+                raise ValueError(
+                    "The configuration of a layer is not valid. Expected a dictionary containing a 'config' key. "
+                    f"Received: {entry}"
+                )
             model.add(deserialize_keras_object(entry, custom_objects=custom_objects), rebuild=False)
         if "trainable" in config and not config["trainable"]:
             model.trainable = False

@@ -3,6 +3,7 @@
 from rustdl._lazy import attach
 
 _EXPORTS = {
+    "KerasFileEditor": "rustdl.saving.file_editor",
     "CustomObjectScope": "rustdl.saving.object_registration",
     "custom_object_scope": "rustdl.saving.object_registration:CustomObjectScope",
     "deserialize_keras_object": "rustdl.saving.serialization_lib",

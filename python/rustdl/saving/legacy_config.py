@@ -76,6 +76,7 @@ def with_modules(entry: dict[str, Any], depth: int = 0) -> dict[str, Any]:
     if isinstance(config.get("layers"), list):
         layers = [with_modules(layer, depth + 1) for layer in config["layers"]]
         config["layers"] = _with_input(layers) if class_name == "Sequential" else layers
+        config.setdefault("name", None)
     for key in ("layer", "cell", "forward_layer", "backward_layer"):
         inner = config.get(key)
         if isinstance(inner, dict) and "class_name" in inner:

@@ -198,7 +198,7 @@ def safe_group(h5py: Any, parent: Any, path: str) -> Any:
             continue
         if name not in group:
             return None
-        _check_link(h5py, group, name)
+        check_link(h5py, group, name)
         group = group[name]
         if not isinstance(group, h5py.Group):
             raise ValueError(f"Damaged HDF5 file: expected a group at {path!r}, found {type(group).__name__}")
@@ -219,7 +219,7 @@ def read_dataset(h5py: Any, group: Any, name: str) -> np.ndarray[Any, Any]:
     """
     if name not in group:
         raise KeyError(name)
-    _check_link(h5py, group, name)
+    check_link(h5py, group, name)
     data = group[name]
     where = f"{group.name}/{name}"
     if not isinstance(data, h5py.Dataset):
@@ -247,7 +247,12 @@ def read_dataset(h5py: Any, group: Any, name: str) -> np.ndarray[Any, Any]:
     return array
 
 
-def _check_link(h5py: Any, group: Any, name: str) -> None:
+def check_link(h5py: Any, group: Any, name: str) -> None:
+    """Refuses a member of a group that is a link to somewhere else.
+
+    Raises:
+        ValueError: A soft link, or one to another file.
+    """
     kind = group.get(name, getclass=True, getlink=True)
     if kind in (h5py.ExternalLink, h5py.SoftLink):
         raise ValueError(f"Not allowed: H5 file with {kind.__name__} at {group.name}/{name}")
