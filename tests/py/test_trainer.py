@@ -468,3 +468,21 @@ def test_masks_and_metrics_compile_together():
     x, y = np.array([[1, 2, 0, 0], [3, 4, 5, 0]]), np.array([[1, 2, 0, 0], [0, 1, 2, 0]])
     history = model.fit(x, y, epochs=3, verbose=0, sample_weight=np.ones((2, 4), "float32"))
     assert history.history["loss"][-1] < history.history["loss"][0]
+
+
+def test_a_loss_alone_in_a_list_is_that_loss():
+    model = rustdl.Sequential([rustdl.Input((2,)), layers.Dense(1)])
+    model.compile("sgd", loss=[["mse"]])
+    assert set(model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0).history) == {"loss"}
+
+
+def test_unknown_names_of_outputs_are_refused():
+    x = rustdl.Input((2,))
+    model = rustdl.Model(x, {"a": layers.Dense(1, name="a")(x), "b": layers.Dense(1, name="b")(x)})
+    data = np.ones((4, 2)), {"a": np.ones((4, 1)), "b": np.ones((4, 1))}
+    model.compile("sgd", loss={"a": "mse", "c": "mse"})
+    with pytest.raises(KeyError, match="'c'"):
+        model.fit(*data, verbose=0)
+    model.compile("sgd", loss={"a": "mse", "b": "mse"}, metrics={"c": ["mae"]})
+    with pytest.raises(ValueError, match="Invalid `metrics`"):
+        model.fit(*data, verbose=0)

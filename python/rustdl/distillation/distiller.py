@@ -102,6 +102,23 @@ class Distiller(Model):
         super().compile(optimizer=optimizer, loss=None, metrics=metrics, **kwargs)
         self._compile_config["loss"] = loss
 
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Calls `compile` with what `get_compile_config` returned."""
+        from rustdl.saving import deserialize_keras_object
+
+        known = (
+            "optimizer",
+            "loss",
+            "metrics",
+            "weighted_metrics",
+            "run_eagerly",
+            "steps_per_execution",
+            "jit_compile",
+        )
+        self.compile(**{key: deserialize_keras_object(config[key]) for key in known if key in config})
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
+
     def call(self, inputs: Any, training: Any = None, **kwargs: Any) -> Any:
         """The student's outputs."""
         return self.student(inputs, training=training, **kwargs)

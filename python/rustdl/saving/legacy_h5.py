@@ -207,6 +207,8 @@ def _arrays(h5py: Any, group: Any) -> list[Any]:
 
 def _load_weights(h5py: Any, group: Any, model: Any, by_name: bool = False, skip_mismatch: bool = False) -> None:
     if not model.built:
+        if not any(_names(_group_of(h5py, group, name), "weight_names") for name in _names(group, "layer_names")):
+            return  # nothing to load
         raise ValueError(
             "You are loading weights into a model that has not yet been built. Try building the model first by calling "
             "it on some data or by using `build()`."

@@ -225,7 +225,9 @@ def read_dataset(h5py: Any, group: Any, name: str) -> np.ndarray[Any, Any]:
     if not isinstance(data, h5py.Dataset):
         raise ValueError(f"Damaged HDF5 file: expected a dataset at {where!r}, found {type(data).__name__}")
     if data.external or data.is_virtual:
-        raise ValueError(f"Not allowed: the HDF5 dataset {where!r} takes its values from another file")
+        raise ValueError(
+            f"Not allowed: the HDF5 dataset {where!r} is external or virtual: it takes its values from another file"
+        )
     if data.dtype.hasobject or data.dtype.kind not in "biufcV?":
         raise ValueError(f"The HDF5 dataset {where!r} has dtype {data.dtype}, which is not a tensor's")
     declared, stored = data.nbytes, data.id.get_storage_size()

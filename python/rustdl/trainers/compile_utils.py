@@ -194,10 +194,15 @@ class Outputs:
             return list(given.values())
         if unknown and self.is_dict and all(isinstance(given[key], Mapping) for key in unknown):
             unknown = []
+        if unknown and what == "loss" and self.is_dict:
+            raise KeyError(
+                f"The keys {unknown}, in the `loss` argument, can't be found in either the model's output "
+                f"(`model.output` has the keys {self.names}) or in the names of its output layers."
+            )
         if unknown:
             raise ValueError(
-                f"In the dict argument `{what}`, the keys {unknown} do not correspond to any model output. "
-                f"Expected keys among {self.names}. Received:\n{what}={dict(given)}"
+                f"Invalid `{what}`: in the dict argument `{what}`, the keys {unknown} do not correspond to any model "
+                f"output. Expected keys among {self.names}. Received:\n{what}={dict(given)}"
             )
         return [given.get(name) for name in self.names]
 
@@ -435,7 +440,7 @@ class CompileLoss(Loss):
     def build(self, y_true: Any, y_pred: Any) -> None:
         """Makes the losses, for targets and predictions of these shapes."""
         outputs = Outputs(y_pred, self.output_names)
-        given = outputs.spread(self._user_loss, "loss", False)
+        given = [_alone(entry) for entry in outputs.spread(self._user_loss, "loss", False)]
         self._used = [i for i, g in enumerate(given) if g is not None]
         weights = outputs.spread(self._user_loss_weights, "loss_weights", False)
         for weight in weights:
@@ -496,6 +501,11 @@ class CompileLoss(Loss):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Loss:
         raise NotImplementedError("the compiled loss is made by `compile`, and not saved")
+
+
+def _alone(entry: Any) -> Any:
+    """The loss of an output where a list holds it alone."""
+    return entry[0] if isinstance(entry, (list, tuple)) and len(entry) == 1 else entry
 
 
 def _is_own(loss: Any) -> bool:

@@ -218,9 +218,9 @@ class Trainer:
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Calls `compile` with what `get_compile_config` returned."""
-        if type(self).compile is not Trainer.compile and not config:
-            return
-        if "optimizer" not in config and "loss" not in config and type(self).compile is not Trainer.compile:
+        if type(self).compile is not Trainer.compile:
+            if not config:
+                return
             warnings.warn(
                 "`compile()` was not called as part of model loading because the model's `compile()` method is "
                 "custom. All subclassed "
