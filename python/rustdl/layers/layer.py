@@ -32,6 +32,10 @@ from rustdl.ops.operation import Operation
 from rustdl.utils.python_utils import default, is_default
 from rustdl.utils.tracking import is_tracking_enabled
 
+# The paths of layers in traces; an extension built before they were there does without.
+_open_scope: Any = getattr(_rustdl, "open_scope", lambda name: None)
+_close_scope: Any = getattr(_rustdl, "close_scope", lambda before: None)
+
 
 def _wrapped_build(build: Callable[..., None]) -> Callable[..., None]:
     """`build` in the layer's name scope, remembering the shapes, followed by `built = True` and the lock on state."""
@@ -413,7 +417,7 @@ class Layer(LayerState, Operation):
         state.call_context = context
         # Nodes of a trace, and messages about NaN, bear the path of the layer.
         in_path = state.stateless_scope is not None or settings.get("debug_nans")
-        outer_path = _rustdl.open_scope(self.name) if in_path else None
+        outer_path = _open_scope(self.name) if in_path else None
         try:
             if not self.built:
                 with AutocastScope(None):
@@ -435,7 +439,7 @@ class Layer(LayerState, Operation):
         finally:
             state.call_context = outer
             if in_path:
-                _rustdl.close_scope(outer_path)
+                _close_scope(outer_path)
         return outputs
 
     def _run(self, args: Any, kwargs: Any) -> Any:

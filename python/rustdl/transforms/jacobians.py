@@ -12,7 +12,7 @@ from rustdl._rustdl import Tensor
 from rustdl.backend import structure
 from rustdl.backend.autodiff import _Depth, _off_tape, _on_outer_tape
 from rustdl.backend.dtypes import is_float_dtype
-from rustdl.transforms.products import Recorded, zeros_like
+from rustdl.transforms.products import Recorded, generic_like
 
 
 def _basis(shape: Any, dtype: str) -> Any:
@@ -59,7 +59,7 @@ def _forward_jacobian(ys: list[Tensor], x: Tensor) -> list[Any]:
     if row is not None:
         found = _rustdl.backward([row], us, seeds=[t], create_graph=True)
     traced = [c for c in found if c is not None]
-    values = [_basis(x.shape, x.dtype), *(zeros_like(u) for u in us)]
+    values = [_basis(x.shape, x.dtype), *(generic_like(u) for u in us)]
     columns = iter(_all_rows(_rustdl.evaluate(traced, [t, *us], values, [True] + [False] * len(us), n), n))
     jacobians = []
     for y, c in zip(ys, found, strict=True):

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from rustdl import _rustdl
 from rustdl._rustdl import Tensor
 from rustdl.backend import structure
@@ -68,6 +70,18 @@ def zeros_like(x: Any) -> Any:
     from rustdl import ops
 
     return ops.zeros(x.shape, dtype=x.dtype)
+
+
+def generic_like(x: Any) -> Any:
+    """Numbers between 0.5 and 1.5, for a placeholder whose value does not matter unless it is zero somewhere.
+
+    Many gradient rules give 0 where the cotangent is 0, so that 0 times infinity stays 0. The linear map that they
+    stand for is found at a cotangent that is zero only where it must be, not where terms happen to cancel.
+    """
+    seed = _rustdl.convert(np.array([0x9E3779B9, 0x7F4A7C15], dtype="uint32"))
+    dtype = x.dtype if x.dtype in ("float32", "float64") else "float32"
+    found = _rustdl.ops.random_uniform(seed, x.shape, 0.5, 1.5, dtype)
+    return found if dtype == x.dtype else found.astype(x.dtype)
 
 
 def _seeds(name: str, like: list[Tensor], given: Any, what: Any) -> list[Tensor]:
@@ -141,9 +155,7 @@ def forward_products(outputs: list[Tensor], leaves: list[Tensor], tangents: list
     if pairs:
         found = _rustdl.backward([g for g, _ in pairs], us, seeds=[t for _, t in pairs], create_graph=True)
     found = [zeros_like(u) if t is None else t for u, t in zip(us, found, strict=True)]
-    # The result does not depend on u, but a rule may name it (a mask of it, say): any value will do.
-    zeros = [zeros_like(u) for u in us]
-    return [t for t, _ in _rustdl.evaluate(found, us, zeros, [False] * len(us), 1)]
+    return [t for t, _ in _rustdl.evaluate(found, us, [generic_like(u) for u in us], [False] * len(us), 1)]
 
 
 def jvp(fn: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> Any:
