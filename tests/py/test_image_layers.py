@@ -251,6 +251,7 @@ def test_single_dictionaries(name):
 
 
 def test_in_a_model_that_trains_and_is_saved(tmp_path):
+    rustdl.utils.set_random_seed(1)
     model = rustdl.Sequential(
         [
             rustdl.Input((8, 10, 3)),
@@ -259,13 +260,13 @@ def test_in_a_model_that_trains_and_is_saved(tmp_path):
             layers.RandomContrast(0.2, seed=3),
             layers.Rescaling(1 / 255),
             layers.Flatten(),
-            layers.Dense(2),
+            layers.Dense(2, kernel_initializer="ones"),
         ]
     )
-    model.compile(optimizer=rustdl.optimizers.SGD(0.003), loss="mse")
+    model.compile(optimizer=rustdl.optimizers.SGD(0.001), loss="mse")
     x, y = images(16), np.zeros((16, 2), "float32")
     history = model.fit(x, y, batch_size=4, epochs=8, verbose=0)
-    assert history.history["loss"][-1] < history.history["loss"][0]
+    assert history.history["loss"][-1] < 0.5 * history.history["loss"][0]
     model.save(tmp_path / "m.keras")
     again = rustdl.models.load_model(tmp_path / "m.keras")
     np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
