@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from rustdl import backend
 from rustdl._rustdl import ops as engine
-from rustdl.backend.dtypes import result_type
-from rustdl.ops._numpy import where
 from rustdl.ops._symbolic import symbolic
 
 
@@ -76,6 +72,8 @@ def attend(
     causal: bool = False,
     window: int | None = None,
     soft_cap: float | None = None,
+    dropout: float = 0.0,
+    seed: Any = None,
     tiled: bool = True,
 ) -> Any:
     """Attention as in `dot_product_attention`, for layers.
@@ -90,86 +88,27 @@ def attend(
         causal: Whether query `t` sees the keys `0 ... t` only.
         window: `w` lets query `t` see the keys `t - w + 1 ... t + w - 1` only.
         soft_cap: Bound of the scaled logits.
+        dropout: Share of the weights that is dropped, where there is a seed.
+        seed: Two unsigned integers that name the random numbers.
         tiled: Whether the scores are computed in blocks.
     """
-    query, key, value = (backend.convert_to_tensor(x) for x in (query, key, value))
-    _check(query, key, value)
-    dtype = result_type(query.dtype, key.dtype, value.dtype, float)
-    query, key, value = (_cast(x, dtype) for x in (query, key, value))
-    if scale is None:
-        scale = 1.0 / math.sqrt(max(query.shape[-1], 1))
-    return _composite(query, key, value, bias, mask, scale, causal, window, soft_cap)
-
-
-def _check(query: Any, key: Any, value: Any) -> None:
-    shapes = f"Received: query.shape={query.shape}, key.shape={key.shape}, value.shape={value.shape}."
-    if not len(query.shape) == len(key.shape) == len(value.shape) == 4:
-        raise ValueError(f"`dot_product_attention` only supports 4D inputs. {shapes}")
-    (b, _, n, h), (kb, s, k, kh) = query.shape, key.shape
-    if h != kh or b != kb or tuple(value.shape[:3]) != (kb, s, k):
-        raise ValueError(
-            "dot_product_attention: expected query (B, T, N, H), key (B, S, K, H) and value (B, S, K, V), with the "
-            f"same B, S, K and H. {shapes}"
-        )
-    if k == 0 or n % k != 0:
-        raise ValueError(
-            f"dot_product_attention: the {n} heads of `query` are no multiple of the {k} of `key`. {shapes}"
-        )
-
-
-def _cast(x: Any, dtype: str) -> Any:
-    return x if x.dtype == dtype else engine.cast(x, dtype)
-
-
-def _composite(
-    query: Any,
-    key: Any,
-    value: Any,
-    bias: Any,
-    mask: Any,
-    scale: Any,
-    causal: bool,
-    window: int | None,
-    soft_cap: float | None,
-) -> Any:
-    """Attention made of products and a softmax, with all scores in memory, in `float32` at least."""
-    b, t, n, h = query.shape
-    s, k, v = key.shape[1], key.shape[2], value.shape[3]
-    groups, wide = n // k, result_type(query.dtype, "float32")
-    # The heads that share keys are more queries of one head.
-    q = engine.reshape(engine.transpose(_cast(query, wide), [0, 2, 1, 3]), [b, k, groups * t, h])
-    logits = engine.matmul(q, engine.transpose(_cast(key, wide), [0, 2, 3, 1])) * _scalar(scale, wide)
-    if soft_cap is not None:
-        logits = engine.tanh(logits / soft_cap) * soft_cap
-    logits = engine.reshape(logits, [b, n, t, s])
-    seen = None
-    if bias is not None:
-        bias = _cast(backend.convert_to_tensor(bias), wide)
-        seen = bias > -math.inf
-        logits = logits + bias
-    for condition in (_as_bool(mask), band_mask(t, s, causal, window)):
-        if condition is not None:
-            seen = condition if seen is None else engine.logical_and(seen, condition)
-    if seen is not None:
-        lowest = -1e300 if wide == "float64" else -1e37
-        logits = where(seen, logits, lowest)
-    weights = engine.softmax(logits, axis=-1)
-    if seen is not None:
-        weights = where(seen, weights, 0.0)
-    y = engine.matmul(
-        engine.reshape(weights, [b, k, groups * t, s]), engine.transpose(_cast(value, wide), [0, 2, 1, 3])
+    if scale is not None and not isinstance(scale, int | float):
+        # A tensor: gradients flow to it through the query.
+        query, scale = query * scale, 1.0
+    return engine.attend(
+        query,
+        key,
+        value,
+        bias=bias,
+        mask=mask,
+        seed=seed,
+        scale=scale,
+        causal=causal,
+        window=window,
+        soft_cap=soft_cap,
+        dropout=dropout,
+        tiled=tiled,
     )
-    y = engine.transpose(engine.reshape(y, [b, n, t, v]), [0, 2, 1, 3])
-    return _cast(y, query.dtype)
-
-
-def _scalar(x: Any, dtype: str) -> Any:
-    """A number, or a tensor in the dtype."""
-    return x if isinstance(x, int | float) else _cast(backend.convert_to_tensor(x), dtype)
-
-
-def _as_bool(mask: Any) -> Any:
-    return None if mask is None else _cast(backend.convert_to_tensor(mask), "bool")
 
 
 def band_mask(t: int, s: int, causal: bool, window: int | None) -> Any:

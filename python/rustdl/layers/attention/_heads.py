@@ -130,8 +130,9 @@ class HeadsAttention(Decoding, Layer):
         with _without_masks(query, value, key):
             gate = self._gate_dense(query) if self._argument("use_gate") else None
             heads = [self._query_dense(query), self._key_dense(key), self._value_dense(value)]
-        if self._leaves_scores(heads[0], return_attention_scores, training):
-            y = self._attend(heads, query_mask, value_mask, key_mask, attention_mask, use_causal_mask)
+        if self._leaves_scores(heads[0], return_attention_scores):
+            masks = (query_mask, value_mask, key_mask, attention_mask)
+            y = self._attend(heads, masks, use_causal_mask, bool(training))
             scores = None
         else:
             seen = self._compute_attention_mask(
@@ -149,7 +150,7 @@ class HeadsAttention(Decoding, Layer):
             set_keras_mask(y, query_mask)
         return (y, scores) if return_attention_scores else y
 
-    def _leaves_scores(self, query: Any, wants_scores: bool, training: Any) -> bool:
+    def _leaves_scores(self, query: Any, wants_scores: bool) -> bool:
         """Can the attention op, which keeps no scores, do it? Not where a subclass computes attention itself."""
         # The nearest class of this package: what differs from it was replaced by a user.
         ours = next(c for c in type(self).__mro__ if c.__module__.startswith(__package__))
@@ -157,26 +158,20 @@ class HeadsAttention(Decoding, Layer):
             getattr(type(self), name) is not getattr(ours, name)
             for name in ("_compute_attention", "_compute_attention_mask")
         )
-        drops = self._argument("dropout") > 0.0 and bool(training)
-        return not own and not wants_scores and not drops and len(query.shape) == 4
+        return not own and not wants_scores and len(query.shape) == 4 and self._argument("dropout") < 1.0
 
-    def _attend(
-        self,
-        heads: list[Any],
-        query_mask: Any,
-        value_mask: Any,
-        key_mask: Any,
-        attention_mask: Any,
-        causal: bool,
-    ) -> Any:
+    def _attend(self, heads: list[Any], masks: tuple[Any, ...], causal: bool, training: bool) -> Any:
         """Attention by the op: masks keep their size, position and window are arguments."""
-        mask = self._merged(value_mask, key_mask, attention_mask)
+        query_mask, value_mask, key_mask, attention_mask = masks
+        rate = self._argument("dropout")
         y = attend(
             *heads,
-            mask=_for_heads(mask),
+            mask=_for_heads(self._merged(value_mask, key_mask, attention_mask)),
             scale=self._scale,
             causal=causal,
             window=self._argument("sliding_window"),
+            dropout=rate,
+            seed=self._dropout_layer.seed_generator.next() if training and rate > 0.0 else None,
             tiled=self._tiled,
         )
         if query_mask is None:

@@ -86,8 +86,8 @@ class Attention(Layer):
         key = inputs[2] if len(inputs) > 2 else value
         query_mask, value_mask = (mask[0], mask[1]) if mask else (None, None)
         weights = None
-        if self._is_plain(query, value, key, training, return_attention_scores):
-            y = self._dot_product(query, value, key, value_mask, use_causal_mask)
+        if self._is_plain(query, value, key, return_attention_scores):
+            y = self._dot_product(query, value, key, value_mask, use_causal_mask, training)
         else:
             scores = self._calculate_scores(query, key)
             seen = self._calculate_score_mask(scores, value_mask, use_causal_mask)
@@ -96,16 +96,15 @@ class Attention(Layer):
             y = ops.where(ops.expand_dims(query_mask, -1), y, ops.zeros_like(y))
         return (y, weights) if return_attention_scores else y
 
-    def _is_plain(self, query: Any, value: Any, key: Any, training: bool, wants_scores: bool) -> bool:
+    def _is_plain(self, query: Any, value: Any, key: Any, wants_scores: bool) -> bool:
         """Can the scores be left to the attention op?"""
         ours = type(self)._calculate_scores is Attention._calculate_scores
         ours = ours and type(self)._apply_scores is Attention._apply_scores
         ours = ours and type(self)._calculate_score_mask is Attention._calculate_score_mask
-        drops = training and self.dropout > 0
         three = len(query.shape) == len(value.shape) == len(key.shape) == 3
-        return ours and self.score_mode == "dot" and three and not wants_scores and not drops
+        return ours and self.score_mode == "dot" and three and not wants_scores and self.dropout < 1
 
-    def _dot_product(self, query: Any, value: Any, key: Any, value_mask: Any, causal: bool) -> Any:
+    def _dot_product(self, query: Any, value: Any, key: Any, value_mask: Any, causal: bool, training: bool) -> Any:
         if self.scale is not None:
             query = ops.multiply(query, self.scale)
         one_head = [ops.expand_dims(x, 2) for x in (query, key, value)]
@@ -113,7 +112,9 @@ class Attention(Layer):
         if value_mask is not None:
             axes = (1,) if len(value_mask.shape) == 3 else (1, 2)
             mask = ops.expand_dims(ops.cast(value_mask, "bool"), axes)
-        return ops.squeeze(attend(*one_head, mask=mask, scale=1.0, causal=causal), 2)
+        seed = self.seed_generator.next() if training and self.dropout > 0 else None
+        y = attend(*one_head, mask=mask, scale=1.0, causal=causal, dropout=self.dropout, seed=seed)
+        return ops.squeeze(y, 2)
 
     def _calculate_scores(self, query: Any, key: Any) -> Any:
         """The scores before the softmax, `(..., Tq, Tv)`; subclasses may replace it."""
