@@ -103,7 +103,7 @@ def attend(
         mask=mask,
         seed=seed,
         scale=scale,
-        causal=causal,
+        causal=bool(causal),
         window=window,
         soft_cap=soft_cap,
         dropout=dropout,
