@@ -159,7 +159,10 @@ op! {
         unary_float("angle", x, |b, x| {
             let ty = b.ty(x);
             let (zero, pi) = (b.real(ty, 0.0), b.real(ty, std::f64::consts::PI));
-            let negative = b.cmp(CmpOp::Lt, x, zero);
+            // The angle of -0 is pi too.
+            let one = b.real(ty, 1.0);
+            let signed = b.bin(BinOp::CopySign, one, x);
+            let negative = b.cmp(CmpOp::Lt, signed, zero);
             let nan = b.un(UnOp::IsNan, x);
             let y = b.select(negative, pi, zero);
             b.select(nan, x, y)

@@ -139,7 +139,7 @@ op! {
 }
 op! {
     /// How many elements fall into each of `bins` equal parts of `range` (default: from the smallest to the largest), and
-    /// the edges of the parts. The last part includes its upper edge.
+    /// the edges of the parts. The last part includes its upper edge; counts have x's dtype, as in Keras.
     fn histogram(x: &Tensor, bins: i64 = 10, range: Option<Vec<f64>> = None) -> Vec<Tensor> {
         if bins < 1 {
             return Err(Error::argument("histogram", format!("bins={bins} must be at least 1")));
@@ -166,7 +166,8 @@ op! {
         let place = math::subtract(&place, &one)?;
         let number = math::add(&place, &one)?;
         let wide = gather::scatter_rows(&math::cast(&number, DType::I64)?, &Tensor::full(&[flat.size()], 1.0, DType::I32)?, 0, bins as usize + 2, gather::Combine::Add)?;
-        Ok(vec![view::narrow(&wide, 0, 1, bins as usize)?, edges])
+        let counts = math::cast(&view::narrow(&wide, 0, 1, bins as usize)?, x.dtype())?;
+        Ok(vec![counts, edges])
     }
     samples { vec![Sample::new("three bins", vec![tensor(&[0.0, 0.4, 1.0, 2.5, 3.0, 3.0], &[2, 3])], |x| histogram(&x[0], 3, None))
         .reference(|_| vec![(vec![3], vec![2.0, 1.0, 3.0]), (vec![4], vec![0.0, 1.0, 2.0, 3.0])]).order(0)] }
