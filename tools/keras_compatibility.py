@@ -1,4 +1,4 @@
-"""Writes docs/keras-compatibility.md: which public names of Keras are here, how they are compared, how Keras' own tests fare.
+"""Writes docs/keras-compatibility.md: which public names of Keras are here, and how Keras' own tests fare.
 
     python tools/keras_compatibility.py [--suite OUT.json --log LOG.jsonl]
 
@@ -6,6 +6,7 @@
 as it is.
 """
 
+# ruff: noqa: E501  (the table of reasons)
 from __future__ import annotations
 
 import argparse

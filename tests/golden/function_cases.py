@@ -1,4 +1,4 @@
-"""Every plain function of the API: `ops`, activations, losses and metrics as functions, initializers, regularizers, constraints.
+"""Every plain function of the API: `ops`, activations, losses, metrics, regularizers, constraints, initializers.
 
 Not here, because Keras 3.15 on JAX computes something else than it documents: `sparsemax` (rows that do not sum to 1) and
 `OrthogonalRegularizer(mode="columns")` (norms of columns divide rows). Tests of their own check those by definition.
@@ -6,6 +6,7 @@ Not here, because Keras 3.15 on JAX computes something else than it documents: `
 A case is called with the module (Keras or rustdl) and its inputs. Those in `SMOOTH` are differentiated by all inputs.
 """
 
+# ruff: noqa: E501, SIM905  (tables of names read best as they are)
 from __future__ import annotations
 
 from collections.abc import Callable
