@@ -56,12 +56,36 @@ impl<T: Float> Kernel for Rows<'_, T> {
     #[inline(always)]
     unsafe fn run<I: Isa>(self) {
         match self.f.spec.cell {
-            Cell::Lstm => self.each::<T::Simd<I>>(lstm::<T, T::Simd<I>>),
-            Cell::Gru => self.each::<T::Simd<I>>(gru::<T, T::Simd<I>>),
-            Cell::Tanh => self.each::<T::Simd<I>>(simple::<T, T::Simd<I>, 0>),
-            Cell::Relu => self.each::<T::Simd<I>>(simple::<T, T::Simd<I>, 1>),
-            Cell::Linear => self.each::<T::Simd<I>>(simple::<T, T::Simd<I>, 2>),
+            Cell::Lstm => self.each::<T::Simd<I>, Lstm>(),
+            Cell::Gru => self.each::<T::Simd<I>, Gru>(),
+            Cell::Tanh => self.each::<T::Simd<I>, Simple<0>>(),
+            Cell::Relu => self.each::<T::Simd<I>, Simple<1>>(),
+            Cell::Linear => self.each::<T::Simd<I>, Simple<2>>(),
         }
+    }
+}
+
+/// What a cell does with `n` units (one vector; a whole one if `W`) from unit `j` of one row.
+trait Pass<T: Float, R> {
+    /// # Safety
+    /// As [`forward_rows`]; the CPU has `L`.
+    unsafe fn vector<L: Lanes<T>, const W: bool>(rows: &R, at: &At, j: usize, n: usize);
+}
+
+struct Lstm;
+struct Gru;
+/// 0 tanh, 1 relu, 2 none.
+struct Simple<const ACTIVATION: u8>;
+
+/// One row, vector by vector.
+#[inline(always)]
+unsafe fn over<T: Float, L: Lanes<T>, P: Pass<T, R>, R>(rows: &R, at: &At, width: usize) {
+    let whole = width / L::N * L::N;
+    for j in (0..whole).step_by(L::N) {
+        P::vector::<L, true>(rows, at, j, L::N);
+    }
+    if whole < width {
+        P::vector::<L, false>(rows, at, whole, width - whole);
     }
 }
 
@@ -75,7 +99,7 @@ struct At {
 
 impl<T: Float> Rows<'_, T> {
     #[inline(always)]
-    unsafe fn each<L: Lanes<T>>(&self, step: impl Fn(&Self, &At)) {
+    unsafe fn each<L: Lanes<T>, P: Pass<T, Self>>(&self) {
         let (f, s) = (self.f, self.f.spec);
         for row in 0..self.rows {
             let start = (self.first + row) * s.steps;
@@ -93,7 +117,7 @@ impl<T: Float> Rows<'_, T> {
                 }
             }
             if f.mask.is_null() || *f.mask.add(at.timed) {
-                step(self, &at);
+                over::<T, L, P, Self>(self, &at, self.width);
                 continue;
             }
             copy::<T, L>(self.old.add(from), self.new.add(from), self.width);
@@ -116,50 +140,94 @@ impl<T: Float> Rows<'_, T> {
 
     /// Input and bias of gate `g`, `n` units from `j`.
     #[inline(always)]
-    unsafe fn input<L: Lanes<T>>(&self, at: &At, g: usize, j: usize, n: usize) -> L::V {
+    unsafe fn input<L: Lanes<T>, const W: bool>(
+        &self,
+        at: &At,
+        g: usize,
+        j: usize,
+        n: usize,
+    ) -> L::V {
         let (f, units) = (self.f, self.f.spec.units);
         let column = g * units + self.at + j;
-        let x = L::load_partial(f.x.add(at.timed * f.spec.cell.gates() * units + column), n);
+        let x = load::<T, L, W>(f.x.add(at.timed * f.spec.cell.gates() * units + column), n);
         match f.bias.is_null() {
             true => x,
-            false => L::add(x, L::load_partial(f.bias.add(column), n)),
+            false => L::add(x, load::<T, L, W>(f.bias.add(column), n)),
         }
     }
 
     /// The product with the recurrent weights of gate `g`, and its own bias.
     #[inline(always)]
-    unsafe fn product<L: Lanes<T>>(&self, at: &At, g: usize, j: usize, n: usize) -> L::V {
+    unsafe fn product<L: Lanes<T>, const W: bool>(
+        &self,
+        at: &At,
+        g: usize,
+        j: usize,
+        n: usize,
+    ) -> L::V {
         let (f, gates) = (self.f, self.f.spec.cell.gates());
         let p = L::load(self.sums.add((at.row * gates + g) * self.padded + j));
         match f.recurrent_bias.is_null() {
             true => p,
             false => {
                 let column = g * f.spec.units + self.at + j;
-                L::add(p, L::load_partial(f.recurrent_bias.add(column), n))
+                L::add(p, load::<T, L, W>(f.recurrent_bias.add(column), n))
             }
         }
     }
 
     /// What goes into the activation of gate `g`.
     #[inline(always)]
-    unsafe fn total<L: Lanes<T>>(&self, at: &At, g: usize, j: usize, n: usize) -> L::V {
-        L::add(self.product::<L>(at, g, j, n), self.input::<L>(at, g, j, n))
+    unsafe fn total<L: Lanes<T>, const W: bool>(
+        &self,
+        at: &At,
+        g: usize,
+        j: usize,
+        n: usize,
+    ) -> L::V {
+        L::add(
+            self.product::<L, W>(at, g, j, n),
+            self.input::<L, W>(at, g, j, n),
+        )
     }
 
     #[inline(always)]
-    unsafe fn keep<L: Lanes<T>>(&self, at: &At, g: usize, j: usize, n: usize, v: L::V) {
+    unsafe fn keep<L: Lanes<T>, const W: bool>(
+        &self,
+        at: &At,
+        g: usize,
+        j: usize,
+        n: usize,
+        v: L::V,
+    ) {
         let (f, units) = (self.f, self.f.spec.units);
         if !f.saved.is_null() {
             let place = (at.timed * f.spec.cell.saved() + g) * units + self.at + j;
-            L::store_partial(f.saved.add(place), v, n);
+            store::<T, L, W>(f.saved.add(place), v, n);
         }
     }
 
     #[inline(always)]
-    unsafe fn give<L: Lanes<T>>(&self, at: &At, j: usize, n: usize, h: L::V) {
+    unsafe fn give<L: Lanes<T>, const W: bool>(&self, at: &At, j: usize, n: usize, h: L::V) {
         let units = self.f.spec.units;
-        L::store_partial(self.new.add(at.row * units + self.at + j), h, n);
-        L::store_partial(self.f.y.add(at.stepped * units + self.at + j), h, n);
+        store::<T, L, W>(self.new.add(at.row * units + self.at + j), h, n);
+        store::<T, L, W>(self.f.y.add(at.stepped * units + self.at + j), h, n);
+    }
+}
+
+/// Reads `n` elements: a whole vector if `W`.
+#[inline(always)]
+unsafe fn load<T: Float, L: Lanes<T>, const W: bool>(p: *const T, n: usize) -> L::V {
+    if W { L::load(p) } else { L::load_partial(p, n) }
+}
+
+/// Writes `n` elements: a whole vector if `W`.
+#[inline(always)]
+unsafe fn store<T: Float, L: Lanes<T>, const W: bool>(p: *mut T, v: L::V, n: usize) {
+    if W {
+        L::store(p, v)
+    } else {
+        L::store_partial(p, v, n)
     }
 }
 
@@ -178,67 +246,55 @@ unsafe fn zero<T: Float, L: Lanes<T>>(to: *mut T, n: usize) {
 }
 
 /// `c = f c + i g`, `h = o tanh(c)`.
-#[inline(always)]
-fn lstm<T: Float, L: Lanes<T>>(rows: &Rows<T>, at: &At) {
-    // SAFETY: `forward_rows` was promised valid arrays, and its kernel runs on a CPU that has `L`.
-    unsafe {
-        for j in (0..rows.width).step_by(L::N) {
-            let n = (rows.width - j).min(L::N);
-            let i = T::sigmoid::<L>(rows.total::<L>(at, 0, j, n));
-            let f = T::sigmoid::<L>(rows.total::<L>(at, 1, j, n));
-            let g = T::tanh::<L>(rows.total::<L>(at, 2, j, n));
-            let o = T::sigmoid::<L>(rows.total::<L>(at, 3, j, n));
-            let place = rows.c.add(at.row * rows.f.spec.units + rows.at + j);
-            let c = L::fma(i, g, L::mul(f, L::load_partial(place, n)));
-            L::store_partial(place, c, n);
-            rows.keep::<L>(at, 0, j, n, i);
-            rows.keep::<L>(at, 1, j, n, f);
-            rows.keep::<L>(at, 2, j, n, g);
-            rows.keep::<L>(at, 3, j, n, o);
-            rows.give::<L>(at, j, n, L::mul(o, T::tanh::<L>(c)));
-        }
+impl<'a, T: Float> Pass<T, Rows<'a, T>> for Lstm {
+    #[inline(always)]
+    unsafe fn vector<L: Lanes<T>, const W: bool>(rows: &Rows<'a, T>, at: &At, j: usize, n: usize) {
+        let i = T::sigmoid::<L>(rows.total::<L, W>(at, 0, j, n));
+        let f = T::sigmoid::<L>(rows.total::<L, W>(at, 1, j, n));
+        let g = T::tanh::<L>(rows.total::<L, W>(at, 2, j, n));
+        let o = T::sigmoid::<L>(rows.total::<L, W>(at, 3, j, n));
+        let place = rows.c.add(at.row * rows.f.spec.units + rows.at + j);
+        let c = L::fma(i, g, L::mul(f, load::<T, L, W>(place, n)));
+        store::<T, L, W>(place, c, n);
+        rows.keep::<L, W>(at, 0, j, n, i);
+        rows.keep::<L, W>(at, 1, j, n, f);
+        rows.keep::<L, W>(at, 2, j, n, g);
+        rows.keep::<L, W>(at, 3, j, n, o);
+        rows.give::<L, W>(at, j, n, L::mul(o, T::tanh::<L>(c)));
     }
 }
 
 /// `h = z h + (1 - z) tanh(x + r a)`, a the recurrent part of the candidate.
-#[inline(always)]
-fn gru<T: Float, L: Lanes<T>>(rows: &Rows<T>, at: &At) {
-    // SAFETY: as in `lstm`.
-    unsafe {
+impl<'a, T: Float> Pass<T, Rows<'a, T>> for Gru {
+    #[inline(always)]
+    unsafe fn vector<L: Lanes<T>, const W: bool>(rows: &Rows<'a, T>, at: &At, j: usize, n: usize) {
         let units = rows.f.spec.units;
-        for j in (0..rows.width).step_by(L::N) {
-            let n = (rows.width - j).min(L::N);
-            let z = T::sigmoid::<L>(rows.total::<L>(at, 0, j, n));
-            let r = T::sigmoid::<L>(rows.total::<L>(at, 1, j, n));
-            let a = rows.product::<L>(at, 2, j, n);
-            let t = T::tanh::<L>(L::fma(r, a, rows.input::<L>(at, 2, j, n)));
-            let h = L::load_partial(rows.old.add(at.row * units + rows.at + j), n);
-            rows.keep::<L>(at, 0, j, n, z);
-            rows.keep::<L>(at, 1, j, n, r);
-            rows.keep::<L>(at, 2, j, n, t);
-            rows.keep::<L>(at, 3, j, n, a);
-            // z h + (1 - z) t = t + z (h - t)
-            rows.give::<L>(at, j, n, L::fma(z, L::sub(h, t), t));
-        }
+        let z = T::sigmoid::<L>(rows.total::<L, W>(at, 0, j, n));
+        let r = T::sigmoid::<L>(rows.total::<L, W>(at, 1, j, n));
+        let a = rows.product::<L, W>(at, 2, j, n);
+        let t = T::tanh::<L>(L::fma(r, a, rows.input::<L, W>(at, 2, j, n)));
+        let h = load::<T, L, W>(rows.old.add(at.row * units + rows.at + j), n);
+        rows.keep::<L, W>(at, 0, j, n, z);
+        rows.keep::<L, W>(at, 1, j, n, r);
+        rows.keep::<L, W>(at, 2, j, n, t);
+        rows.keep::<L, W>(at, 3, j, n, a);
+        // z h + (1 - z) t = t + z (h - t)
+        rows.give::<L, W>(at, j, n, L::fma(z, L::sub(h, t), t));
     }
 }
 
 /// `h = activation(z)`: 0 tanh, 1 relu, 2 none.
-#[inline(always)]
-fn simple<T: Float, L: Lanes<T>, const ACTIVATION: u8>(rows: &Rows<T>, at: &At) {
-    // SAFETY: as in `lstm`.
-    unsafe {
-        for j in (0..rows.width).step_by(L::N) {
-            let n = (rows.width - j).min(L::N);
-            let z = rows.total::<L>(at, 0, j, n);
-            let h = match ACTIVATION {
-                0 => T::tanh::<L>(z),
-                1 => L::max_nan(z, L::zero()),
-                _ => z,
-            };
-            rows.keep::<L>(at, 0, j, n, h);
-            rows.give::<L>(at, j, n, h);
-        }
+impl<'a, T: Float, const ACTIVATION: u8> Pass<T, Rows<'a, T>> for Simple<ACTIVATION> {
+    #[inline(always)]
+    unsafe fn vector<L: Lanes<T>, const W: bool>(rows: &Rows<'a, T>, at: &At, j: usize, n: usize) {
+        let z = rows.total::<L, W>(at, 0, j, n);
+        let h = match ACTIVATION {
+            0 => T::tanh::<L>(z),
+            1 => L::max_nan(z, L::zero()),
+            _ => z,
+        };
+        rows.keep::<L, W>(at, 0, j, n, h);
+        rows.give::<L, W>(at, j, n, h);
     }
 }
 
@@ -247,18 +303,18 @@ impl<T: Float> Kernel for BackRows<'_, T> {
     #[inline(always)]
     unsafe fn run<I: Isa>(self) {
         match self.b.spec.cell {
-            Cell::Lstm => self.each::<T::Simd<I>>(lstm_back::<T, T::Simd<I>>),
-            Cell::Gru => self.each::<T::Simd<I>>(gru_back::<T, T::Simd<I>>),
-            Cell::Tanh => self.each::<T::Simd<I>>(simple_back::<T, T::Simd<I>, 0>),
-            Cell::Relu => self.each::<T::Simd<I>>(simple_back::<T, T::Simd<I>, 1>),
-            Cell::Linear => self.each::<T::Simd<I>>(simple_back::<T, T::Simd<I>, 2>),
+            Cell::Lstm => self.each::<T::Simd<I>, Lstm>(),
+            Cell::Gru => self.each::<T::Simd<I>, Gru>(),
+            Cell::Tanh => self.each::<T::Simd<I>, Simple<0>>(),
+            Cell::Relu => self.each::<T::Simd<I>, Simple<1>>(),
+            Cell::Linear => self.each::<T::Simd<I>, Simple<2>>(),
         }
     }
 }
 
 impl<T: Float> BackRows<'_, T> {
     #[inline(always)]
-    unsafe fn each<L: Lanes<T>>(&self, step: impl Fn(&Self, &At)) {
+    unsafe fn each<L: Lanes<T>, P: Pass<T, Self>>(&self) {
         let (b, s) = (self.b, self.b.spec);
         let (units, gates) = (s.units, s.cell.gates());
         for row in 0..self.rows {
@@ -279,7 +335,7 @@ impl<T: Float> BackRows<'_, T> {
                 }
             }
             if !masked {
-                step(self, &at);
+                over::<T, L, P, Self>(self, &at, units);
                 continue;
             }
             zero::<T, L>(self.gates.add(row * gates * units), gates * units);
@@ -291,9 +347,15 @@ impl<T: Float> BackRows<'_, T> {
     }
 
     #[inline(always)]
-    unsafe fn saved<L: Lanes<T>>(&self, at: &At, g: usize, j: usize, n: usize) -> L::V {
+    unsafe fn saved<L: Lanes<T>, const W: bool>(
+        &self,
+        at: &At,
+        g: usize,
+        j: usize,
+        n: usize,
+    ) -> L::V {
         let (b, s) = (self.b, self.b.spec);
-        L::load_partial(
+        load::<T, L, W>(
             b.saved.add((at.timed * s.cell.saved() + g) * s.units + j),
             n,
         )
@@ -301,7 +363,7 @@ impl<T: Float> BackRows<'_, T> {
 
     /// Stores the gradient of gate `g`: of its input, and of its recurrent product.
     #[inline(always)]
-    unsafe fn give<L: Lanes<T>>(
+    unsafe fn give<L: Lanes<T>, const W: bool>(
         &self,
         at: &At,
         g: usize,
@@ -310,10 +372,10 @@ impl<T: Float> BackRows<'_, T> {
         (x, r): (L::V, L::V),
     ) {
         let (b, units, gates) = (self.b, self.b.spec.units, self.b.spec.cell.gates());
-        L::store_partial(self.gates.add((at.row * gates + g) * units + j), r, n);
-        L::store_partial(b.dx.add((at.timed * gates + g) * units + j), x, n);
+        store::<T, L, W>(self.gates.add((at.row * gates + g) * units + j), r, n);
+        store::<T, L, W>(b.dx.add((at.timed * gates + g) * units + j), x, n);
         if !b.dr.is_null() {
-            L::store_partial(b.dr.add((at.timed * gates + g) * units + j), r, n);
+            store::<T, L, W>(b.dr.add((at.timed * gates + g) * units + j), r, n);
         }
     }
 }
@@ -330,79 +392,94 @@ unsafe fn tanh_slope<T: Float, L: Lanes<T>>(t: L::V) -> L::V {
     L::fnma(t, t, L::splat(T::ONE))
 }
 
-#[inline(always)]
-fn lstm_back<T: Float, L: Lanes<T>>(rows: &BackRows<T>, at: &At) {
-    // SAFETY: as in `lstm`.
-    unsafe {
+impl<'a, T: Float> Pass<T, BackRows<'a, T>> for Lstm {
+    #[inline(always)]
+    unsafe fn vector<L: Lanes<T>, const W: bool>(
+        rows: &BackRows<'a, T>,
+        at: &At,
+        j: usize,
+        n: usize,
+    ) {
         let units = rows.b.spec.units;
-        for j in (0..units).step_by(L::N) {
-            let n = (units - j).min(L::N);
-            let (i, f) = (rows.saved::<L>(at, 0, j, n), rows.saved::<L>(at, 1, j, n));
-            let (g, o) = (rows.saved::<L>(at, 2, j, n), rows.saved::<L>(at, 3, j, n));
-            let before = L::load_partial(rows.b.before_c.add(at.timed * units + j), n);
-            let (ph, pc) = (
-                rows.dh.add(at.row * units + j),
-                rows.dc.add(at.row * units + j),
-            );
-            let dh = L::load_partial(ph, n);
-            // As the forward pass computed it.
-            let t = T::tanh::<L>(L::fma(i, g, L::mul(f, before)));
-            let through = L::mul(L::mul(dh, o), tanh_slope::<T, L>(t));
-            let dc = L::add(L::load_partial(pc, n), through);
-            let di = L::mul(L::mul(dc, g), sigmoid_slope::<T, L>(i));
-            let df = L::mul(L::mul(dc, before), sigmoid_slope::<T, L>(f));
-            let dg = L::mul(L::mul(dc, i), tanh_slope::<T, L>(g));
-            let d_o = L::mul(L::mul(dh, t), sigmoid_slope::<T, L>(o));
-            rows.give::<L>(at, 0, j, n, (di, di));
-            rows.give::<L>(at, 1, j, n, (df, df));
-            rows.give::<L>(at, 2, j, n, (dg, dg));
-            rows.give::<L>(at, 3, j, n, (d_o, d_o));
-            L::store_partial(pc, L::mul(dc, f), n);
-            L::store_partial(ph, L::zero(), n);
-        }
+        let (i, f) = (
+            rows.saved::<L, W>(at, 0, j, n),
+            rows.saved::<L, W>(at, 1, j, n),
+        );
+        let (g, o) = (
+            rows.saved::<L, W>(at, 2, j, n),
+            rows.saved::<L, W>(at, 3, j, n),
+        );
+        let before = load::<T, L, W>(rows.b.before_c.add(at.timed * units + j), n);
+        let (ph, pc) = (
+            rows.dh.add(at.row * units + j),
+            rows.dc.add(at.row * units + j),
+        );
+        let dh = load::<T, L, W>(ph, n);
+        // As the forward pass computed it.
+        let t = T::tanh::<L>(L::fma(i, g, L::mul(f, before)));
+        let through = L::mul(L::mul(dh, o), tanh_slope::<T, L>(t));
+        let dc = L::add(load::<T, L, W>(pc, n), through);
+        let di = L::mul(L::mul(dc, g), sigmoid_slope::<T, L>(i));
+        let df = L::mul(L::mul(dc, before), sigmoid_slope::<T, L>(f));
+        let dg = L::mul(L::mul(dc, i), tanh_slope::<T, L>(g));
+        let d_o = L::mul(L::mul(dh, t), sigmoid_slope::<T, L>(o));
+        rows.give::<L, W>(at, 0, j, n, (di, di));
+        rows.give::<L, W>(at, 1, j, n, (df, df));
+        rows.give::<L, W>(at, 2, j, n, (dg, dg));
+        rows.give::<L, W>(at, 3, j, n, (d_o, d_o));
+        store::<T, L, W>(pc, L::mul(dc, f), n);
+        store::<T, L, W>(ph, L::zero(), n);
     }
 }
 
-#[inline(always)]
-fn gru_back<T: Float, L: Lanes<T>>(rows: &BackRows<T>, at: &At) {
-    // SAFETY: as in `lstm`.
-    unsafe {
+impl<'a, T: Float> Pass<T, BackRows<'a, T>> for Gru {
+    #[inline(always)]
+    unsafe fn vector<L: Lanes<T>, const W: bool>(
+        rows: &BackRows<'a, T>,
+        at: &At,
+        j: usize,
+        n: usize,
+    ) {
         let units = rows.b.spec.units;
-        for j in (0..units).step_by(L::N) {
-            let n = (units - j).min(L::N);
-            let (z, r) = (rows.saved::<L>(at, 0, j, n), rows.saved::<L>(at, 1, j, n));
-            let (t, a) = (rows.saved::<L>(at, 2, j, n), rows.saved::<L>(at, 3, j, n));
-            let before = L::load_partial(rows.b.before_h.add(at.timed * units + j), n);
-            let ph = rows.dh.add(at.row * units + j);
-            let dh = L::load_partial(ph, n);
-            let dz = L::mul(L::mul(dh, L::sub(before, t)), sigmoid_slope::<T, L>(z));
-            let dt = L::mul(L::fnma(dh, z, dh), tanh_slope::<T, L>(t));
-            let dr = L::mul(L::mul(dt, a), sigmoid_slope::<T, L>(r));
-            rows.give::<L>(at, 0, j, n, (dz, dz));
-            rows.give::<L>(at, 1, j, n, (dr, dr));
-            rows.give::<L>(at, 2, j, n, (dt, L::mul(dt, r)));
-            L::store_partial(ph, L::mul(dh, z), n);
-        }
+        let (z, r) = (
+            rows.saved::<L, W>(at, 0, j, n),
+            rows.saved::<L, W>(at, 1, j, n),
+        );
+        let (t, a) = (
+            rows.saved::<L, W>(at, 2, j, n),
+            rows.saved::<L, W>(at, 3, j, n),
+        );
+        let before = load::<T, L, W>(rows.b.before_h.add(at.timed * units + j), n);
+        let ph = rows.dh.add(at.row * units + j);
+        let dh = load::<T, L, W>(ph, n);
+        let dz = L::mul(L::mul(dh, L::sub(before, t)), sigmoid_slope::<T, L>(z));
+        let dt = L::mul(L::fnma(dh, z, dh), tanh_slope::<T, L>(t));
+        let dr = L::mul(L::mul(dt, a), sigmoid_slope::<T, L>(r));
+        rows.give::<L, W>(at, 0, j, n, (dz, dz));
+        rows.give::<L, W>(at, 1, j, n, (dr, dr));
+        rows.give::<L, W>(at, 2, j, n, (dt, L::mul(dt, r)));
+        store::<T, L, W>(ph, L::mul(dh, z), n);
     }
 }
 
-#[inline(always)]
-fn simple_back<T: Float, L: Lanes<T>, const ACTIVATION: u8>(rows: &BackRows<T>, at: &At) {
-    // SAFETY: as in `lstm`.
-    unsafe {
+impl<'a, T: Float, const ACTIVATION: u8> Pass<T, BackRows<'a, T>> for Simple<ACTIVATION> {
+    #[inline(always)]
+    unsafe fn vector<L: Lanes<T>, const W: bool>(
+        rows: &BackRows<'a, T>,
+        at: &At,
+        j: usize,
+        n: usize,
+    ) {
         let units = rows.b.spec.units;
-        for j in (0..units).step_by(L::N) {
-            let n = (units - j).min(L::N);
-            let h = rows.saved::<L>(at, 0, j, n);
-            let ph = rows.dh.add(at.row * units + j);
-            let dh = L::load_partial(ph, n);
-            let d = match ACTIVATION {
-                0 => L::mul(dh, tanh_slope::<T, L>(h)),
-                1 => L::select(L::gt(h, L::zero()), dh, L::zero()),
-                _ => dh,
-            };
-            rows.give::<L>(at, 0, j, n, (d, d));
-            L::store_partial(ph, L::zero(), n);
-        }
+        let h = rows.saved::<L, W>(at, 0, j, n);
+        let ph = rows.dh.add(at.row * units + j);
+        let dh = load::<T, L, W>(ph, n);
+        let d = match ACTIVATION {
+            0 => L::mul(dh, tanh_slope::<T, L>(h)),
+            1 => L::select(L::gt(h, L::zero()), dh, L::zero()),
+            _ => dh,
+        };
+        rows.give::<L, W>(at, 0, j, n, (d, d));
+        store::<T, L, W>(ph, L::zero(), n);
     }
 }

@@ -42,6 +42,7 @@ pub enum Cell {
 
 impl Cell {
     /// Columns of the weights, in units.
+    #[inline(always)]
     pub fn gates(self) -> usize {
         match self {
             Cell::Lstm => 4,
@@ -51,6 +52,7 @@ impl Cell {
     }
     /// Values kept for the gradient, in units: the gates after their activations, and for a GRU the
     /// recurrent part of the candidate.
+    #[inline(always)]
     pub fn saved(self) -> usize {
         match self {
             Cell::Lstm | Cell::Gru => 4,
@@ -84,6 +86,7 @@ impl Spec {
     }
 
     /// The time at which step `s` reads its input.
+    #[inline(always)]
     fn time(&self, s: usize) -> usize {
         if self.reverse { self.steps - 1 - s } else { s }
     }
