@@ -8,7 +8,8 @@ import pytest
 import rustdl
 from rustdl import _rustdl, ops
 from rustdl.backend.autodiff import grad
-from rustdl.backend.trace import jit, trace
+from rustdl.backend.jit import jit
+from rustdl.backend.trace import trace
 
 RNG = np.random.default_rng(7)
 
