@@ -1,6 +1,6 @@
-//! Rare functions, lane by lane in `f64`: `lgamma`, `digamma`, `trigamma`, `erfinv`.
+//! Rare functions, lane by lane in `f64`: `lgamma`, `digamma`, `trigamma`, and `erfinv` of `f64`.
 
-use super::{Coef, map};
+use super::{Coef, c, log, map, poly_of};
 use crate::simd::Lanes;
 use std::f64::consts::{FRAC_2_SQRT_PI, PI};
 
@@ -19,9 +19,46 @@ pub unsafe fn trigamma<T: Coef, L: Lanes<T>>(x: L::V) -> L::V {
     map::<T, L>(x, trigamma_scalar)
 }
 
+/// `erfinv x / x` as polynomials of `w = -log(1 - x^2)`, of `w - 2.5` below 5 and of `sqrt(w) - 3` beyond
+/// (M. Giles, "Approximating the erfinv function", 2010).
+const ERFINV_CENTRE: [f32; 9] = [
+    1.501_409_4,
+    0.246_640_73,
+    -0.004_177_681_6,
+    -0.001_253_725,
+    0.000_218_580_87,
+    -4.391_506_5e-6,
+    -3.523_387_7e-6,
+    3.432_739_4e-7,
+    2.810_226_4e-8,
+];
+const ERFINV_TAIL: [f32; 9] = [
+    2.832_976_8,
+    1.001_674_1,
+    0.009_438_87,
+    -0.007_622_461_3,
+    0.005_739_507_7,
+    -0.003_673_428_4,
+    0.001_349_343_2,
+    0.000_100_950_56,
+    -0.000_200_214_26,
+];
+
+/// Within 4 units in the last place for `f32`.
 #[inline(always)]
 pub unsafe fn erfinv<T: Coef, L: Lanes<T>>(x: L::V) -> L::V {
-    map::<T, L>(x, erfinv_scalar)
+    if !T::SINGLE {
+        return map::<T, L>(x, erfinv_scalar);
+    }
+    let one = L::splat(T::ONE);
+    let product = L::mul(L::sub(one, x), L::add(one, x));
+    let w = L::neg(log::log::<T, L>(product));
+    let centre = poly_of::<T, L, f32>(L::sub(w, c::<T, L>(2.5)), &ERFINV_CENTRE);
+    let tail = poly_of::<T, L, f32>(L::sub(L::sqrt(w), c::<T, L>(3.0)), &ERFINV_TAIL);
+    let ratio = L::select(L::lt(w, c::<T, L>(5.0)), centre, tail);
+    // At 1 and -1, where w is infinite, the tail would be of the wrong sign.
+    let edge = L::eq(L::abs(x), one);
+    L::mul(L::select(edge, c::<T, L>(f64::INFINITY), ratio), x)
 }
 
 /// From here on the asymptotic series below have full precision.
@@ -109,7 +146,7 @@ fn trigamma_scalar(x: f64) -> f64 {
 
 /// `y` with `erf(y) = x`: Winitzki's approximation (2008; relative error 2e-3), then three steps of
 /// Halley's method, each of which triples the number of right digits.
-fn erfinv_scalar(x: f64) -> f64 {
+pub(super) fn erfinv_scalar(x: f64) -> f64 {
     const A: f64 = 0.147;
     let a = x.abs();
     if a.is_nan() || a > 1.0 {

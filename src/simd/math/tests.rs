@@ -316,6 +316,7 @@ mod f32s {
         atan, 1.5, f64::atan;
         erf, 1.5, libm::erf;
         erfc, 1.0, libm::erfc;
+        erfinv, 4.0, crate::simd::math::special::erfinv_scalar;
         rsqrt, 1.5, |x| 1.0 / x.sqrt();
         cbrt, 0.501, f64::cbrt;
     }
