@@ -276,7 +276,7 @@ pub fn normalize_axis(op: &'static str, axis: i64, rank: usize) -> Result<usize>
         return Err(Error::index(
             op,
             format!(
-                "axis {axis} is out of range for a tensor of rank {rank} (valid: {} to {})",
+                "axis {axis} is out of bounds for a tensor of rank {rank} (valid: {} to {})",
                 -n,
                 n - 1
             ),

@@ -1,6 +1,6 @@
 //! Matrix products.
 
-use crate::aval::{Aval, Shape, broadcast};
+use crate::aval::{Aval, DType, Shape, broadcast};
 use crate::bind::bind1;
 use crate::error::{Error, Result};
 use crate::kernels;
@@ -138,7 +138,7 @@ op! {
     /// Matrix product: C[.., i, j] = sum_k A[.., i, k] B[.., k, j].
     ///
     /// Leading axes broadcast; an operand of rank 1 is a row (x1) or a column (x2), and its axis is
-    /// absent from the result. Operands promote to a common dtype.
+    /// absent from the result. Operands promote to a common dtype; products of `int8` are `int32`.
     ///
     /// # Errors
     /// `ShapeError` when the inner sizes differ or the leading axes do not broadcast.
@@ -146,7 +146,9 @@ op! {
         if x1.rank() == 0 || x2.rank() == 0 {
             return Err(mismatch(x1.shape(), x2.shape()));
         }
-        let dtype = map::common_dtype(x1, x2);
+        // Products of bytes do not fit into bytes.
+        let bytes = x1.dtype() == DType::I8 && x2.dtype() == DType::I8;
+        let dtype = if bytes { DType::I32 } else { map::common_dtype(x1, x2) };
         let (mut a, mut b) = (math::cast(x1, dtype)?, math::cast(x2, dtype)?);
         let (row, column) = (a.rank() == 1, b.rank() == 1);
         if row {

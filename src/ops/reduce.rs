@@ -165,14 +165,18 @@ op! {
 op! {
     /// The arithmetic mean along `axis`: y = (1/n) sum_i x_i; NaN for no elements.
     fn mean(x: &Tensor, axis: Axes = Axes::all(), keepdims: bool = false) -> Tensor {
-        let x = &math::cast(x, x.dtype().to_float())?;
+        let dtype = x.dtype().to_float();
+        // A sum of halves may be larger than a half can be.
+        let wide = if dtype == DType::F16 { DType::F32 } else { dtype };
+        let x = &math::cast(x, wide)?;
         let axes = normalize_axes("mean", axis.as_slice(), x.rank())?;
         let n = count(x, &axes) as f64;
         let s = reduce_axes("mean", ReduceOp::Sum, x, &axis, keepdims)?;
-        map::unary("mean", &s, |b, s| {
+        let y = map::unary("mean", &s, |b, s| {
             let n = b.real(b.ty(s), n);
             b.bin(crate::expr::BinOp::Div, s, n)
-        })
+        })?;
+        math::cast(&y, dtype)
     }
     samples { reductions(mean, |g| g.iter().sum::<f64>() / g.len() as f64, -2.0, 2.0, 2) }
 }

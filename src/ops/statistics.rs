@@ -350,10 +350,13 @@ fn of_sorted(
         "linear" => {
             let share = math::subtract(&place, &low)?;
             let (a, b) = (pick(&low)?, pick(&high)?);
-            math::add(
+            let between = math::add(
                 &math::multiply(&a, &math::subtract(&one, &share)?)?,
                 &math::multiply(&b, &share)?,
-            )
+            )?;
+            // The element itself, also beside an infinite one.
+            let zero = Tensor::weak(0.0, sorted.dtype())?;
+            logic::where_(&logic::equal(&share, &zero)?, &a, &between)
         }
         other => Err(Error::argument(
             op,
@@ -372,7 +375,14 @@ fn quantiles(
     keepdims: bool,
     skip_nan: bool,
 ) -> Result<Tensor> {
-    let x = &math::cast(x, x.dtype().to_float())?;
+    let dtype = x.dtype().to_float();
+    // Positions are counted in the dtype of the elements, for which halves are too coarse.
+    let wide = if dtype == DType::F64 {
+        dtype
+    } else {
+        DType::F32
+    };
+    let x = &math::cast(x, wide)?;
     let axes = normalize_axes(op, axis.as_slice(), x.rank())?;
     if count(x, &axes) == 0 {
         return Err(Error::argument(
@@ -407,6 +417,7 @@ fn quantiles(
         logic::less(&present, &n)?
     };
     let y = logic::where_(&invalid, &Tensor::weak(f64::NAN, x.dtype())?, &y)?;
+    let y = math::cast(&y, dtype)?;
     if !keepdims {
         return Ok(y);
     }

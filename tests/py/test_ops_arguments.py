@@ -1,0 +1,132 @@
+"""Arguments of `ops` that Keras has beyond the engine's, against numpy; symbolic calls; complex results."""
+
+import numpy as np
+import pytest
+
+import rustdl
+from rustdl import KerasTensor, ops
+
+RNG = np.random.default_rng(5)
+
+
+def test_unique():
+    x = RNG.integers(0, 5, (4, 6))
+    found = ops.unique(x, return_index=True, return_inverse=True, return_counts=True)
+    want = np.unique(x, return_index=True, return_inverse=True, return_counts=True)
+    for got, expected in zip(found, want, strict=True):
+        np.testing.assert_array_equal(np.asarray(got).reshape(-1), expected.reshape(-1))
+    np.testing.assert_array_equal(np.asarray(found[0])[np.asarray(found[2])], x)
+    rows, inverse = ops.unique([[1, 0], [0, 1], [1, 0]], axis=0, return_inverse=True)
+    assert (rows.tolist(), inverse.tolist()) == ([[0, 1], [1, 0]], [1, 0, 1])
+    values, counts = ops.unique([3, 1, 2, 1], size=5, fill_value=-1, return_counts=True)
+    assert (values.tolist(), counts.tolist()) == ([1, 2, 3, -1, -1], [2, 1, 1, 0, 0])
+    assert ops.unique([3, 1, 2, 1], size=2).tolist() == [1, 2]
+    assert ops.unique(KerasTensor((2, 3)), axis=1, size=2).shape == (2, 2)
+
+
+def test_reductions_with_an_initial_value():
+    x = RNG.normal(size=(3, 4)).astype("float32")
+    for name in ("max", "min"):
+        for arguments in ({}, {"axis": 1}, {"axis": (0, 1), "keepdims": True}):
+            want = getattr(np, name)(x, initial=0.3, **arguments)
+            np.testing.assert_array_equal(getattr(ops, name)(x, initial=0.3, **arguments), np.float32(want))
+    assert ops.max(np.zeros((0, 2), "float32"), axis=0, initial=2.5).tolist() == [2.5, 2.5]
+
+
+def test_linspace_gives_its_step():
+    numbers, step = ops.linspace(1.0, 3.0, 5, retstep=True)
+    assert (numbers.tolist(), float(step)) == ([1, 1.5, 2, 2.5, 3], 0.5)
+    assert float(ops.linspace(0.0, 1.0, 4, endpoint=False, retstep=True)[1]) == 0.25
+
+
+def test_small_integers():
+    assert ops.cumsum(np.ones(3, "int16")).dtype == "int16"
+    assert ops.cumprod([True, False]).dtype == "int32"
+    a, b = np.full((2, 3), 100, "int8"), np.full((3, 2), -100, "int8")
+    np.testing.assert_array_equal(ops.matmul(a, b).numpy(), a.astype("int32") @ b)
+    np.testing.assert_array_equal(ops.einsum("ij,jk->ik", a, b).numpy(), a.astype("int32") @ b)
+    assert ops.add(np.ones(1, "uint32"), np.ones(1, "int8")).dtype == "int32"
+
+
+def test_halves_do_not_overflow_on_the_way():
+    x = np.full(3, 65504, "float16")
+    assert float(ops.mean(x)) == 65504
+    assert float(ops.moments(x, axes=[0])[0]) == 65504
+    y = RNG.normal(size=999).astype("float16")
+    assert float(ops.median(y)) == float(np.median(y))
+
+
+def test_quantiles_beside_infinities():
+    x = np.array([1.0, 2.0, np.inf, np.inf, -np.inf])
+    assert float(ops.quantile(x, 0.25)) == 1.0
+    assert float(ops.nanmedian([np.inf, np.nan])) == np.inf
+
+
+def test_view():
+    assert ops.view(np.array([[1, 2]], "int32"), "int16").shape == (1, 4)
+    assert ops.view(ops.cast([1.0], "bfloat16"), "int16").tolist() == [16256]
+    assert ops.view(np.array([16256], "int16"), "bfloat16").dtype == "bfloat16"
+    with pytest.raises(ValueError, match="scalar"):
+        ops.view(np.array(1, "int16"), "int8")
+
+
+@pytest.mark.parametrize(
+    ("call", "shape"),
+    [
+        (lambda: ops.add(KerasTensor((None, 3)), KerasTensor((2, None))), (2, 3)),
+        (lambda: ops.add(KerasTensor((None, None, 3)), KerasTensor((2, 3))), (None, 2, 3)),
+        (lambda: ops.matmul(KerasTensor((None, 3)), KerasTensor((None, 4))), (None, 4)),
+        (lambda: ops.einsum("ii->i", KerasTensor((None, 3))), (3,)),
+        (lambda: ops.take(KerasTensor((None, 3)), KerasTensor((4,)), axis=1), (None, 4)),
+        (lambda: ops.bitwise_and(KerasTensor((None, 3)), KerasTensor((2, 3))), (2, 3)),
+        (lambda: ops.stft(KerasTensor((None, 40)), 8, 3, 16)[0], (None, 14, 9)),
+        (lambda: ops.rearrange(KerasTensor((None, 4, 6)), "b (h w) c -> b c h w", h=2), (None, 6, 2, 2)),
+    ],
+)
+def test_symbolic_shapes(call, shape):
+    assert call().shape == shape
+
+
+def test_what_cannot_fit_is_still_an_error():
+    with pytest.raises(ValueError, match="broadcast"):
+        ops.add(KerasTensor((None, 3)), KerasTensor((None, 4)))
+    with pytest.raises(TypeError, match="integers"):
+        ops.bitwise_and(np.ones(2, "float32"), 1)
+
+
+def test_complex_results_are_numpy_arrays():
+    z = ops.polar(np.array([1.0, 2.0], "float32"), np.array([2.0, 3.0], "float32"))
+    np.testing.assert_allclose(z, [np.exp(2j), 2 * np.exp(3j)], rtol=1e-6)
+    parts = ops.view_as_real(z)
+    np.testing.assert_array_equal(ops.view_as_complex(parts), z)
+    np.testing.assert_array_equal(ops.real(z).numpy(), z.real)
+    np.testing.assert_array_equal(ops.imag(z).numpy(), z.imag)
+    values, vectors = ops.eig(np.array([[0.0, 1.0], [-1.0, 0.0]]))
+    np.testing.assert_allclose(np.array([[0.0, 1.0], [-1.0, 0.0]]) @ vectors, vectors * values, atol=1e-12)
+    assert ops.eig(np.diag([1.0, 2.0]))[0].tolist() == [1.0, 2.0]
+    with pytest.raises(NotImplementedError, match="complex"):
+        rustdl.grad(lambda x: ops.sum(ops.real(ops.polar(x, x))))(1.0)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: ops.fft((np.zeros((2, 0)), np.zeros((2, 0)))),
+        lambda: ops.fft(np.zeros(3)),
+        lambda: ops.fft((np.zeros(3), np.zeros(2))),
+        lambda: ops.fft2((np.zeros(3), np.zeros(3))),
+        lambda: ops.rfft(np.zeros(3), 0),
+        lambda: ops.irfft((np.zeros((3, 1)), np.zeros((3, 1)))),
+        lambda: ops.stft(np.zeros(16, "float32"), 8, 0, 8),
+        lambda: ops.stft(np.zeros(16, "float32"), 8, 2, 4),
+        lambda: ops.stft(np.zeros(16, "float32"), 8, 2, 8, window="box"),
+        lambda: ops.fold(np.zeros((1, 8, 5)), 4, 2),
+        lambda: ops.rearrange(np.zeros((2, 6)), "b (h w) -> b h w", h=4),
+        lambda: ops.rearrange(np.zeros((2, 6)), "a b -> a"),
+        lambda: ops.ctc_decode(np.zeros((1, 2, 3)), [2], strategy="best"),
+        lambda: ops.norm(np.zeros((2, 2)), ord="max"),
+    ],
+)
+def test_bad_arguments(call):
+    with pytest.raises(ValueError, match=r"\w"):
+        call()
