@@ -57,6 +57,23 @@ REASONS = (
     (r"remat", "counts calls of JAX's rematerialisation"),
 )
 
+# Where we mean to differ, mostly because Keras 3.15 on JAX does not do what it documents.
+DIFFERENCES = (
+    "There are no complex tensors: transforms take and give pairs of real ones; `polar`, `view_as_complex` and complex `eig` give numpy arrays.",
+    "Rows of attention that see no key give 0 with zero gradient, not the mean of all values.",
+    "`attn_logits_soft_cap` works on every machine; `MultiHeadAttention` honours an explicit `query_mask`.",
+    "`sparsemax` gives rows that sum to 1; `OrthogonalRegularizer(mode='columns')` divides columns by their own norms.",
+    "A recurrent layer honours an attached mask beside an initial state; `zero_output_for_mask` works with `unroll`.",
+    "`TimeDistributed` folds time into the batch for layers that work row by row, so its random numbers are others.",
+    "`RandomCrop` crops the centre at inference, as documented, and moves boxes along both axes; `AutoContrast` honours `channels_first`; "
+    "`RandomRotation` and `RandomPerspective` convert box formats; displacements of `RandomElasticTransform` along x and y are independent.",
+    "Lookup layers give multi-hot and count vectors in `floatx`, as documented.",
+    "`warm_start` and `fit_kwargs` of the scikit-learn wrappers take effect.",
+    "`LogitsDistillation('kl_divergence')` applies the softmax to the logits (Hinton et al., 2015).",
+    "`fit` and `predict` take no text: models with string inputs run when called, eagerly, or their text layers inside a data pipeline.",
+    "Quantization: `int8` and `int4`; `float8` has its functions but no layers; GPTQ and AWQ have configurations but no algorithm.",
+)
+
 
 def names() -> dict[str, list[str]]:
     """Public names of Keras 3.15 by module."""
@@ -182,6 +199,7 @@ def main(argv: list[str] | None = None) -> int:
         f"| all | {sum(count for _, count in counts)} |",
         "",
     ]
+    lines += ["## Where we differ", "", *(f"- {text}" for text in DIFFERENCES), ""]
     page = PAGE.read_text() if PAGE.exists() else ""
     lines += suite_section(args.suite, args.log) if args.suite and args.log else kept_section(page)
     PAGE.write_text("\n".join(lines).rstrip() + "\n")
