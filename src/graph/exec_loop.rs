@@ -127,7 +127,7 @@ impl Loop {
                     cells[j] = stacked[j].ptr().wrapping_add(t * bytes);
                 }
                 // The last step writes to the result, the one before elsewhere, and so on.
-                let to_result = (length - 1 - step) % 2 == 0;
+                let to_result = (length - 1 - step).is_multiple_of(2);
                 for (i, carry) in self.carries.iter().enumerate() {
                     if let Carry::Own(cell) = *carry {
                         cells[cell] = match to_result {

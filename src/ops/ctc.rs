@@ -149,7 +149,7 @@ impl Op for Decode {
             for i in 0..batch {
                 let own = &x[i * frames * classes..];
                 let count = usize::try_from(lengths[i]).unwrap_or(0).min(frames);
-                let found = beam::search(|t, c| f64::from(own[t * classes + c]), count, classes, self.blank, self.width);
+                let found = beam::search(|t, c| crate::buffer::Element::to_f64(own[t * classes + c]), count, classes, self.blank, self.width);
                 for (p, (labels, score)) in found.into_iter().take(self.paths).enumerate() {
                     scores[i * self.paths + p] = score as T;
                     let row = &mut paths[(p * batch + i) * frames..];

@@ -62,7 +62,8 @@ class Jitted:
         self.max_plans = max_plans
         self.plans: OrderedDict[Any, Compiled] = OrderedDict()
         self.traces = 0
-        functools.update_wrapper(self, fn)
+        # Names only: `fn` may be an object, such as a model, whose attributes are not ours.
+        functools.update_wrapper(self, fn, updated=())
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         """A method of an instance, which is one of the arguments."""

@@ -58,18 +58,20 @@ pub unsafe fn backward<T: Float>(
             out: Gradients { ..*out },
             parts,
         };
-        // SAFETY (here and below): each task writes what belongs to its head, part or rows alone.
-        parallel_for(heads, heads * (queries + outputs) * 8, |h| unsafe {
-            job.copy_head(h / s.n, h % s.n, y, g);
+        parallel_for(heads, heads * (queries + outputs) * 8, |h| {
+            // SAFETY: each task writes what belongs to its head alone.
+            unsafe { job.copy_head(h / s.n, h % s.n, y, g) };
         });
         let flops = heads * s.pairs() * (6 * s.d + 4 * s.v);
-        parallel_for(s.b * s.k * parts, flops / 4, |task| unsafe {
+        parallel_for(s.b * s.k * parts, flops / 4, |task| {
             let (head, part) = (task / parts, task % parts);
-            job.part(head / s.k, head % s.k, part);
+            // SAFETY: each task writes what belongs to its part of a head alone.
+            unsafe { job.part(head / s.k, head % s.k, part) };
         });
         if parts > 1 {
-            parallel_for(heads, heads * queries * parts, |h| unsafe {
-                job.sum_parts(h / s.n, h % s.n);
+            parallel_for(heads, heads * queries * parts, |h| {
+                // SAFETY: each task writes the rows of its head alone, and all parts are there.
+                unsafe { job.sum_parts(h / s.n, h % s.n) };
             });
         }
     });

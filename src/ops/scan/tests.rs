@@ -73,7 +73,7 @@ fn the_gradient_of_a_weight_is_one_product_after_the_loop() {
         &[0, 1, 2],
     )
     .unwrap();
-    let grads: Vec<Tensor> = backward(&[loss.clone()], None, &symbols, false)
+    let grads: Vec<Tensor> = backward(std::slice::from_ref(&loss), None, &symbols, false)
         .unwrap()
         .into_iter()
         .map(Option::unwrap)
