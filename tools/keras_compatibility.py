@@ -133,8 +133,8 @@ def suite_section(out: Path, log: Path) -> list[str]:
         "| needs | passed | of | |",
         "|---|---:|---:|---:|",
     ]
-    for need, row in {"all": suite, **suite.get("by_need", {})}.items():
-        passed, total = row["passed"], row.get("total", row.get("of", row.get("size")))
+    for need, row in {"all": suite["total"], **suite["by_need"]}.items():
+        passed, total = row["passed"], row["of"]
         lines.append(f"| {need} | {passed} | {total} | {100 * passed / max(total, 1):.1f} % |")
     groups: dict[tuple[str, str], int] = collections.Counter()
     for text in log.read_text().splitlines():
