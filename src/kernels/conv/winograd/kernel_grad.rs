@@ -86,12 +86,15 @@ fn transform<T: Float>(job: &Job<'_, T>, first: usize, count: usize) {
     let isa = level();
     let work = 6 * POINTS * count * (job.c + job.k);
     parallel_for(count.div_ceil(GROUP), work, |group| {
-        at_level(isa, || {
-            dispatch(Transform {
-                job,
-                first,
-                from: group * GROUP,
-                to: count.min((group + 1) * GROUP),
+        with_scratch::<T, _>(job.c.max(job.k) + POINTS * lanes::<T>(), |scratch| {
+            at_level(isa, || {
+                dispatch(Transform {
+                    job,
+                    first,
+                    from: group * GROUP,
+                    to: count.min((group + 1) * GROUP),
+                    scratch: scratch.as_mut_ptr().cast(),
+                });
             });
         });
     });
@@ -128,6 +131,9 @@ struct Transform<'a, T> {
     first: usize,
     from: usize,
     to: usize,
+    /// A row of zeros and half transformed vectors: had outside, since closures in here would be
+    /// compiled without the instruction set.
+    scratch: *mut T,
 }
 
 impl<T: Float> Kernel for Transform<'_, T> {
@@ -139,17 +145,14 @@ impl<T: Float> Kernel for Transform<'_, T> {
             first,
             from,
             to,
+            scratch: zero,
         } = self;
-        let vector = <T::Simd<I> as Lanes<T>>::N;
         let k = Constants::new::<T, T::Simd<I>>();
         let zeros = job.c.max(job.k);
-        with_scratch::<T, _>(zeros + POINTS * vector, |scratch| {
-            let zero = scratch.as_mut_ptr().cast::<T>();
-            for i in 0..zeros {
-                zero.add(i).write(T::ZERO);
-            }
-            transform_tiles::<T, T::Simd<I>>(job, first, from..to, zero, zero.add(zeros), &k);
-        });
+        for i in 0..zeros {
+            zero.add(i).write(T::ZERO);
+        }
+        transform_tiles::<T, T::Simd<I>>(job, first, from..to, zero, zero.add(zeros), &k);
     }
 }
 
