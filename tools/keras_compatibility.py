@@ -1,9 +1,9 @@
 """Writes docs/keras-compatibility.md: which public names of Keras are here, and how Keras' own tests fare.
 
-    python tools/keras_compatibility.py [--suite OUT.json --log LOG.jsonl]
+    python tools/keras_compatibility.py [--suite OUT.json --log LOG.jsonl] [--parity SECTION.md]
 
-`--suite` and `--log` are what the runner of Keras' test suite writes; without them the section of that name is kept
-as it is.
+`--suite` and `--log` are what the runner of Keras' test suite writes, `--parity` is what `tools/keras_parity --write`
+hands over; without them the sections of these names are kept as they are.
 """
 
 # ruff: noqa: E501  (the table of reasons)
@@ -157,10 +157,11 @@ def reason_of(text: str) -> str:
     return message.replace("|", "/") or "no message"
 
 
-def kept_section(page: str) -> list[str]:
-    """The section on Keras' tests of the page as it is."""
-    start = page.find("## Keras' own tests")
-    return page[start:].rstrip().splitlines() if start >= 0 else []
+def kept_section(page: str, title: str) -> list[str]:
+    """A section of the page as it is."""
+    start = page.find(f"## {title}")
+    end = page.find("\n## ", start + 1)
+    return page[start : end if end >= 0 else None].rstrip().splitlines() if start >= 0 else []
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -168,6 +169,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--suite", type=Path)
     parser.add_argument("--log", type=Path)
+    parser.add_argument("--parity", type=Path)
     args = parser.parse_args(argv)
     missing, refused, total = presence()
     here = total - len(missing) - len(refused)
@@ -201,7 +203,9 @@ def main(argv: list[str] | None = None) -> int:
     ]
     lines += ["## Where we differ", "", *(f"- {text}" for text in DIFFERENCES), ""]
     page = PAGE.read_text() if PAGE.exists() else ""
-    lines += suite_section(args.suite, args.log) if args.suite and args.log else kept_section(page)
+    parity = args.parity.read_text().rstrip().splitlines() if args.parity else kept_section(page, "The parity grid")
+    suite = suite_section(args.suite, args.log) if args.suite and args.log else kept_section(page, "Keras' own tests")
+    lines += [*parity, "", *suite] if parity else suite
     PAGE.write_text("\n".join(lines).rstrip() + "\n")
     print(
         f"{here} present, {len(refused)} refused, {len(missing)} missing of {total}; written: {PAGE.relative_to(ROOT)}"

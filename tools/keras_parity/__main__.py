@@ -1,0 +1,95 @@
+"""The parity grid: every layer, loss, metric, ... with the same weights and inputs in Keras and in rustdl.
+
+    python tools/keras_parity [--only layers losses ...] [--match TEXT] [--write] [--cache DIR]
+
+Needs Keras 3.15 and JAX. Each library runs all cases in a process of its own; the results are compared within 1e-5 of
+the largest entry of each array (in float32). Exits with 1 if anything differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+sys.path.insert(0, str(HERE.parent))
+
+import numpy as np  # noqa: E402
+from keras_parity.compare import Outcome, Results, compare, read, settle  # noqa: E402
+from keras_parity.frame import AnyCase, load, tolerance  # noqa: E402
+from keras_parity.report import print_report, section, write_section  # noqa: E402
+
+
+def worker(library: str, cases: list[AnyCase], folder: Path, *flags: str) -> Results:
+    """Runs cases in a process of their own."""
+    keys, out = folder / f"{library}.keys", folder / f"{library}.npz"
+    keys.write_text("\n".join(case.key for case in cases))
+    kinds = sorted({case.kind for case in cases})
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "python")}
+    command = [sys.executable, str(HERE / "run.py"), library, str(out), "--keys", str(keys), "--only", *kinds, *flags]
+    subprocess.run(command, check=True, env=environment)
+    return read(out)
+
+
+def keras_results(cases: list[AnyCase], folder: Path, cache: Path | None, *flags: str) -> Results:
+    """Results of Keras; those of cases with a digest are kept in `cache` between runs."""
+    if cache is None:
+        return worker("keras", cases, folder, *flags)
+    cache.mkdir(parents=True, exist_ok=True)
+    file = cache / f"keras{''.join(flags)}.npz"
+    known = read(file) if file.exists() else {}
+    missing = [case for case in cases if case.key not in known or not hasattr(case, "digest")]
+    if missing:
+        known = {**known, **worker("keras", missing, folder, *flags)}
+        with file.open("wb") as stream:
+            np.savez(
+                stream, **{f"{key}|{name}": array for key, found in known.items() for name, array in found.items()}
+            )
+    return known
+
+
+def judge(cases: list[AnyCase], cache: Path | None) -> list[Outcome]:
+    """Runs and compares; single precision that fails goes to double precision."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        theirs = keras_results(cases, folder, cache)
+        ours = worker("rustdl", cases, folder)
+        lost = {"error": np.array("the worker gave no result")}
+        outcomes = [compare(c, ours.get(c.key, lost), theirs.get(c.key, lost)) for c in cases]
+        doubtful = [o for o in outcomes if o.verdict == "differs" and not o.case.differs and tolerance(o.case) <= 1e-5]
+        if doubtful:
+            exact = keras_results([o.case for o in doubtful], folder, cache, "--float64")
+            for o in doubtful:
+                settle(o, ours[o.case.key], theirs[o.case.key], exact.get(o.case.key, lost))
+    return outcomes
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the grid; 1 if anything differs."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="*", help="kinds, such as layers or losses")
+    parser.add_argument("--match", help="only cases whose line contains this text")
+    parser.add_argument("--cache", type=Path, help="a folder where results of Keras are kept between runs")
+    parser.add_argument("--write", action="store_true", help="put the counts into docs/keras-compatibility.md")
+    parser.add_argument("--limit", type=int, default=100, help="how many failures are printed")
+    args = parser.parse_args(argv)
+    cases, without = load(args.only)
+    if args.match:
+        cases = [case for case in cases if args.match in case.key]
+    names = json.loads((ROOT / "tests" / "golden" / "keras_names.json").read_text())
+    outcomes = judge(cases, args.cache)
+    complete = not args.match
+    failures = print_report(outcomes, without, names if complete else {}, args.limit)
+    if args.write and complete and not args.only:
+        write_section(section(outcomes, without))
+    return int(failures > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""Runs cases in one library and writes what came out: a worker of the parity grid.
+
+    python run.py (keras | rustdl) OUT.npz [--only KIND ...] [--float64] [--keys FILE]
+
+An array `<key of the case>|<name>` of OUT.npz is a result; `<key>|error` says how a case was refused.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from keras_parity.frame import load, run
+
+
+def main() -> None:
+    """Runs the cases one after the other."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("library", choices=("keras", "rustdl"))
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--only", nargs="*")
+    parser.add_argument("--float64", action="store_true")
+    parser.add_argument("--keys", type=Path, help="a file with the keys of the cases to run, one a line")
+    args = parser.parse_args()
+    os.environ.setdefault("KERAS_BACKEND", "jax")
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    if args.float64:
+        os.environ["JAX_ENABLE_X64"] = "1"
+    warnings.simplefilter("ignore")
+    keras = importlib.import_module(args.library)
+    keras.config.set_floatx("float64" if args.float64 else "float32")
+    if args.library == "keras":
+        import jax
+
+        jax.config.update("jax_disable_most_optimizations", True)  # thousands of small programs: compiling is the cost
+    cases, _ = load(args.only)
+    if args.keys:
+        wanted = set(args.keys.read_text().split("\n"))
+        cases = [case for case in cases if case.key in wanted]
+    out: dict[str, np.ndarray] = {}
+    start = time.time()
+    for number, case in enumerate(cases, 1):
+        keras.utils.clear_session()
+        try:
+            found = run(case, keras, args.float64)
+        except Exception as error:  # what is refused is a result too
+            found = {"error": f"{type(error).__name__}: {str(error)[:300]}"}
+        out.update({f"{case.key}|{name}": np.asarray(value) for name, value in found.items()})
+        if number % 200 == 0 or number == len(cases):
+            print(f"{args.library}: {number} of {len(cases)} cases, {time.time() - start:.0f} s", file=sys.stderr)
+            if args.library == "keras":
+                jax.clear_caches()
+    with args.out.open("wb") as file:
+        np.savez(file, **out)
+
+
+if __name__ == "__main__":
+    main()
