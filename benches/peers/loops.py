@@ -7,7 +7,9 @@ write when they care for speed.
 import os
 from collections.abc import Callable
 
-from models import Case, build_keras, build_torch, make_data
+import numpy as np
+from case import Case, make_data
+from models import build_keras, build_torch
 
 Loop = Callable[[int], None]
 
@@ -38,7 +40,6 @@ def jax_step(case: Case) -> Loop:
     """A step of the Keras model compiled by `jax.jit`, state donated, batches already on the device."""
     import jax
     import keras
-    import numpy as np
 
     model = build_keras(keras, case)
     x, y = make_data(case)
@@ -92,7 +93,8 @@ def torch_loop(case: Case, style: str) -> Loop:
     image = x.ndim == 4
     if style == "channels_last" and not image:
         raise ImportError("no images: the same as eager")
-    inputs = torch.from_numpy(x.transpose(0, 3, 1, 2).copy() if image else x)
+    # PyTorch has channels before pixels; tokens and features stay as they are.
+    inputs = torch.from_numpy(np.moveaxis(x, -1, -3).copy() if x.ndim >= 4 else x)
     labels = torch.from_numpy(y).long()
     if style == "channels_last":
         model, inputs = model.to(memory_format=torch.channels_last), inputs.to(memory_format=torch.channels_last)
@@ -111,6 +113,8 @@ def torch_loop(case: Case, style: str) -> Loop:
     loss_of = torch.nn.CrossEntropyLoss()
     model.train()
     batches = list(zip(inputs.split(case.batch_size), labels.split(case.batch_size), strict=True))
+    if case.vocabulary:  # logits of all tokens in one list
+        batches = [(batch, target.flatten()) for batch, target in batches]
 
     def train(passes: int) -> None:
         for _ in range(passes):

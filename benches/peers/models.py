@@ -1,42 +1,14 @@
 """The models of the comparison, once in Keras' API (rustdl and Keras run the same lines) and once in PyTorch."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
+import sequence_models
+from case import CLASSES, Case
 
-CLASSES = 10
 RESNET_STAGES = ((16, 3), (32, 3), (64, 3))
 SEPARABLE_BLOCKS = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1))
 UNET_WIDTHS = (16, 32, 64, 128)
-
-
-@dataclass(frozen=True)
-class Case:
-    """One thing that is timed.
-
-    Attributes:
-        name: Its name in tables.
-        model: Which model is built.
-        shape: Shape of one input, as Keras has it.
-        batch_size: Rows of a step.
-        batches: Batches in the data set, which is in memory.
-        optimizer: "sgd" or "adam", with the learning rate `learning_rate`.
-        learning_rate: The same for all frameworks.
-        unit: What is counted: a training step, or a call of predict.
-        dense_labels: One label a pixel instead of one an image.
-    """
-
-    name: str
-    model: str
-    shape: tuple[int, ...]
-    batch_size: int
-    batches: int
-    optimizer: str
-    learning_rate: float
-    unit: str = "step"
-    dense_labels: bool = False
 
 
 def _row(name: str, model: str, shape: tuple[int, ...], dense_labels: bool = False) -> Case:
@@ -52,6 +24,7 @@ CASES = {
         "Depthwise-separable net, 32x32, batch norm, Adam, batch 64", "separable", (32, 32, 3), 64, 4, "adam", 0.001
     ),
     "unet": Case("U-Net, 64x64, Adam, batch 8", "unet", (64, 64, 3), 8, 3, "adam", 0.001, dense_labels=True),
+    **sequence_models.CASES,
     "predict_row": _row("MLP 784-128-10", "mlp_small", (784,)),
     "predict_mlp_large": _row("MLP 784-512-512-10", "mlp_large", (784,)),
     "predict_convnet": _row("MNIST convnet", "convnet", (28, 28, 1)),
@@ -59,15 +32,6 @@ CASES = {
     "predict_separable": _row("Depthwise-separable net", "separable", (32, 32, 3)),
     "predict_unet": _row("U-Net", "unet", (64, 64, 3), dense_labels=True),
 }
-
-
-def make_data(case: Case) -> tuple[np.ndarray, np.ndarray]:
-    """Random pixels and labels: the time of a step does not depend on their values."""
-    rng = np.random.default_rng(0)
-    rows = case.batch_size * case.batches
-    x = rng.random((rows, *case.shape), dtype=np.float32)
-    labels = (rows, *case.shape[:2]) if case.dense_labels else (rows,)
-    return x, rng.integers(0, CLASSES, labels).astype("int32")
 
 
 def _keras_mlp(keras: Any, case: Case) -> Any:
@@ -164,15 +128,16 @@ _KERAS: dict[str, Callable[[Any, Case], Any]] = {
     "resnet": _keras_resnet,
     "separable": _keras_separable,
     "unet": _keras_unet,
+    **sequence_models.KERAS,
 }
 
 
 def build_keras(keras: Any, case: Case) -> Any:
     """The compiled model in Keras' API; `keras` is the module keras or rustdl."""
     model = _KERAS[case.model](keras, case)
-    kind = keras.optimizers.SGD if case.optimizer == "sgd" else keras.optimizers.Adam
+    kind = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}[case.optimizer]
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer=kind(case.learning_rate), loss=loss)
+    model.compile(optimizer=getattr(keras.optimizers, kind)(case.learning_rate), loss=loss)
     return model
 
 
@@ -274,6 +239,7 @@ _TORCH: dict[str, Callable[[Any, Case], Any]] = {
     "resnet": _torch_resnet,
     "separable": _torch_separable,
     "unet": _torch_unet,
+    **sequence_models.TORCH,
 }
 
 
@@ -282,4 +248,5 @@ def build_torch(torch: Any, case: Case) -> tuple[Any, Any]:
     model = _TORCH[case.model](torch.nn, case)
     if case.optimizer == "sgd":
         return model, torch.optim.SGD(model.parameters(), lr=case.learning_rate)
-    return model, torch.optim.Adam(model.parameters(), lr=case.learning_rate, fused=True)
+    kind = torch.optim.Adam if case.optimizer == "adam" else torch.optim.AdamW
+    return model, kind(model.parameters(), lr=case.learning_rate, fused=True)
