@@ -6,6 +6,8 @@ arguments become tensors; float ones are differentiated, by the sum of all float
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -15,6 +17,8 @@ import numpy as np
 
 Results = dict[str, Any]
 HALVES = ("float16", "bfloat16")
+TOLERANCES = {"float16": 2.0**-10, "bfloat16": 2.0**-7}  # one step of the last place
+VERSION = 1  # raise it when `run` makes other results of the same calls
 
 
 @dataclass(frozen=True)
@@ -58,10 +62,22 @@ class Call:
         """The module of the name."""
         return self.name.rpartition(".")[0]
 
+    @functools.cached_property
+    def digest(self) -> str:
+        """Changes with whatever is run."""
+        plain = (VERSION, self.name, self.arguments, self.options, self.function, self.gradient)
+        return hashlib.sha256(repr(_canonical(plain)).encode()).hexdigest()[:10]
+
     @property
     def key(self) -> str:
-        """Name and label: unique in a file of cases."""
-        return f"{self.name}/{self.label}" if self.label else self.name
+        """The call in one line, unique."""
+        return f"{self.name}({self.label}) {self.digest}"
+
+    @property
+    def tolerance(self) -> float:
+        """Error allowed relative to the largest entry: 1e-5, or one step of the half precision that occurs."""
+        text = repr(_canonical((self.arguments, self.options)))
+        return max([1e-5, *(TOLERANCES[dtype] for dtype in HALVES if f"'{dtype}'" in text)])
 
 
 class Table:
@@ -70,7 +86,7 @@ class Table:
     def __init__(self, module: str) -> None:
         self.module = module
         self.calls: list[Call] = []
-        self._keys: dict[str, int] = {}
+        self._keys: set[str] = set()
 
     def add(
         self,
@@ -86,13 +102,10 @@ class Table:
         """Adds one call of `module.name`."""
         if label is None:
             label = ", ".join([*map(_brief, arguments), *(f"{k}={_brief(v)}" for k, v in options.items())])
-        key = f"{name}/{label}"
-        again = self._keys[key] = self._keys.get(key, 0) + 1
-        if again > 1:
-            label = f"{label} #{again}"
-        self.calls.append(
-            Call(f"{self.module}.{name}", label, arguments, options, function, gradient, rounding, differs)
-        )
+        call = Call(f"{self.module}.{name}", label, arguments, options, function, gradient, rounding, differs)
+        if call.key not in self._keys:
+            self.calls.append(call)
+        self._keys.add(call.key)
 
 
 def _brief(value: Any) -> str:
@@ -151,9 +164,10 @@ def resolve(keras: Any, name: str) -> Any:
 
 
 def run(call: Call, keras: Any, wide: bool = False) -> Results:
-    """Results and gradients of a call as numpy arrays: `y0`, `y1`, ..., `g0`, ... and `dtypes` of the results.
+    """Results of a call by name.
 
-    `wide`: float32 arrays are given in float64.
+    `y0`, `y1`, ... are the results, with their dtypes; `g0`, ... the gradients; in rustdl, `compiled y0` and so on are
+    the results of the compiled call. `wide`: float32 arrays are given in float64.
     """
     function = call.function or resolve(keras, call.name)
     leaves: list[Any] = []
@@ -169,21 +183,27 @@ def run(call: Call, keras: Any, wide: bool = False) -> Results:
         first = (keras,) if call.function else ()
         return flatten(function(*first, *arguments, **options))
 
-    results = apply(*(tensors[i] for i in by))
+    floats = [tensors[i] for i in by]
+    results = apply(*floats)
     found: Results = {f"y{i}": to_numpy(y) for i, y in enumerate(results)}
-    found["dtypes"] = " ".join(dtype_name(y) for y in results)
+    if not wide:
+        found["dtypes"] = np.array(" ".join(dtype_name(y) for y in results))
     if call.gradient:
 
         def weighted(*chosen: Any) -> Any:
-            return sum(
-                keras.ops.sum(y * keras.ops.convert_to_tensor(_weights(np.shape(y)), dtype=y.dtype))
-                for y in apply(*chosen)
-                if "float" in dtype_name(y)
-            )
+            total = 0.0
+            for y in apply(*chosen):
+                if "float" in dtype_name(y):
+                    weights = keras.ops.cast(keras.ops.convert_to_tensor(_weights(np.shape(y))), y.dtype)
+                    total = total + keras.ops.sum(y * weights)
+            return total
 
-        gradients = differentiate(keras, weighted, len(by))(*(tensors[i] for i in by))
+        gradients = differentiate(keras, weighted, len(by))(*floats)
         for j, (i, g) in enumerate(zip(by, gradients, strict=True)):
             found[f"g{j}"] = np.zeros(leaves[i].shape, "float32") if g is None else to_numpy(g)
+        if keras.__name__ == "rustdl":
+            for i, y in enumerate(keras.jit(apply)(*floats)):
+                found[f"compiled y{i}"] = to_numpy(y)
     return found
 
 
@@ -247,6 +267,30 @@ def _fill(value: Any, leaves: Iterator[Any]) -> Any:
 
 
 _HOLE = object()
+
+
+def _canonical(value: Any) -> Any:
+    """What has the same text in every process, and another one for other values."""
+    if isinstance(value, np.ndarray):
+        return ("array", str(value.dtype), value.shape, hashlib.sha256(value.tobytes()).hexdigest())
+    if isinstance(value, (Typed, Plain)):
+        return (type(value).__name__, *map(_canonical, vars(value).values()))
+    if isinstance(value, dict):
+        return {k: _canonical(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [type(value).__name__, *map(_canonical, value)]
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(repr, value))
+    if isinstance(value, functools.partial):
+        return ("partial", *map(_canonical, (value.func, value.args, value.keywords)))
+    if hasattr(value, "function"):  # a callable object around a function
+        return ("around", *map(_canonical, vars(value).values()))
+    if hasattr(value, "__code__"):
+        closure = [cell.cell_contents for cell in value.__closure__ or ()]
+        return ("function", *map(_canonical, (value.__code__, value.__defaults__, closure)))
+    if hasattr(value, "co_code"):
+        return ("code", value.co_code.hex(), value.co_names, *map(_canonical, value.co_consts))
+    return value
 
 
 def _tensor(keras: Any, leaf: np.ndarray | Typed, wide: bool) -> Any:
