@@ -48,7 +48,7 @@ def main() -> None:
     out: dict[str, np.ndarray] = {}
     start = time.time()
     for number, case in enumerate(cases, 1):
-        keras.utils.clear_session()
+        keras.utils.clear_session(free_memory=False)
         try:
             found = run(case, keras, args.float64)
         except Exception as error:  # what is refused is a result too
@@ -56,8 +56,8 @@ def main() -> None:
         out.update({f"{case.key}|{name}": np.asarray(value) for name, value in found.items()})
         if number % 200 == 0 or number == len(cases):
             print(f"{args.library}: {number} of {len(cases)} cases, {time.time() - start:.0f} s", file=sys.stderr)
-            if args.library == "keras":
-                jax.clear_caches()
+        if args.library == "keras" and number % 1000 == 0:
+            jax.clear_caches()
     with args.out.open("wb") as file:
         np.savez(file, **out)
 
