@@ -183,37 +183,42 @@ def run(call: Call, keras: Any, wide: bool = False) -> Results:
         first = (keras,) if call.function else ()
         return flatten(function(*first, *arguments, **options))
 
+    def weighted(*chosen: Any) -> tuple[Any, list[Any]]:
+        results, total = apply(*chosen), 0.0
+        for y in results:
+            if "float" in dtype_name(y):
+                weights = keras.ops.cast(keras.ops.convert_to_tensor(_weights(np.shape(y))), y.dtype)
+                total = total + keras.ops.sum(y * weights)
+        return total, results
+
     floats = [tensors[i] for i in by]
-    results = apply(*floats)
+    gradients: Any = ()
+    if call.gradient:
+        gradients, results = differentiate(keras, weighted, len(by))(*floats)
+    else:
+        results = apply(*floats)
     found: Results = {f"y{i}": to_numpy(y) for i, y in enumerate(results)}
     if not wide:
         found["dtypes"] = np.array(" ".join(dtype_name(y) for y in results))
-    if call.gradient:
-
-        def weighted(*chosen: Any) -> Any:
-            total = 0.0
-            for y in apply(*chosen):
-                if "float" in dtype_name(y):
-                    weights = keras.ops.cast(keras.ops.convert_to_tensor(_weights(np.shape(y))), y.dtype)
-                    total = total + keras.ops.sum(y * weights)
-            return total
-
-        gradients = differentiate(keras, weighted, len(by))(*floats)
-        for j, (i, g) in enumerate(zip(by, gradients, strict=True)):
-            found[f"g{j}"] = np.zeros(leaves[i].shape, "float32") if g is None else to_numpy(g)
-        if keras.__name__ == "rustdl":
-            for i, y in enumerate(keras.jit(apply)(*floats)):
-                found[f"compiled y{i}"] = to_numpy(y)
+    for j, (i, g) in enumerate(zip(by, gradients, strict=call.gradient)):
+        found[f"g{j}"] = np.zeros(leaves[i].shape, "float32") if g is None else to_numpy(g)
+    if call.gradient and keras.__name__ == "rustdl":
+        for i, y in enumerate(keras.jit(apply)(*floats)):
+            found[f"compiled y{i}"] = to_numpy(y)
     return found
 
 
 def differentiate(keras: Any, function: Callable[..., Any], count: int) -> Callable[..., Any]:
-    """The gradient of a function by its first `count` arguments."""
+    """Gradients by the first `count` arguments of the first of two results, and the second result.
+
+    JAX compiles both in one: its single operations would be thousands of programs.
+    """
+    by = tuple(range(count))
     if keras.__name__ == "rustdl":
-        return keras.grad(function, argnums=tuple(range(count)))
+        return keras.grad(function, argnums=by, has_aux=True)
     import jax
 
-    return jax.grad(function, argnums=tuple(range(count)))
+    return jax.jit(jax.grad(function, argnums=by, has_aux=True))
 
 
 def flatten(results: Any) -> list[Any]:
