@@ -94,7 +94,7 @@ class CallbackList(Callback):
 
     def _batch(self, method: str, batch: int, logs: Logs) -> None:
         for callback in self.callbacks:
-            getattr(callback, method)(batch, logs=logs)
+            getattr(callback, method)(batch, logs)
 
     def on_batch_begin(self, batch: int, logs: Logs = None) -> None:
         self._batch("on_batch_begin", batch, logs or {})
@@ -104,12 +104,13 @@ class CallbackList(Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         for callback in self.callbacks:
-            callback.on_epoch_begin(epoch, logs=logs or {})
+            callback.on_epoch_begin(epoch, logs or {})
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        logs = {} if logs is None else logs
+        # One dictionary, by name: what a callback adds, later ones (History!) see.
+        logs = dict(sorted((logs or {}).items()))
         for callback in self.callbacks:
-            callback.on_epoch_end(epoch, logs=logs)
+            callback.on_epoch_end(epoch, logs)
 
     def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
         self._batch("on_train_batch_begin", batch, logs or {})
@@ -131,7 +132,7 @@ class CallbackList(Callback):
 
     def _moment(self, method: str, logs: Logs) -> None:
         for callback in self.callbacks:
-            getattr(callback, method)(logs={} if logs is None else logs)
+            getattr(callback, method)({} if logs is None else logs)
 
     def on_train_begin(self, logs: Logs = None) -> None:
         self._moment("on_train_begin", logs)

@@ -33,14 +33,18 @@ class SwapEMAWeights(Callback):
         averages = getattr(optimizer, "_model_variables_moving_average", None)
         return optimizer, list(averages or [])
 
-    def _swap(self) -> None:
+    def _pairs(self) -> list[tuple[Any, Any]]:
+        """Each variable with its average."""
         optimizer, averages = self._averages()
         variables = (
             optimizer._trainable_variables
             if hasattr(optimizer, "_trainable_variables")
             else self.model.trainable_variables
         )
-        for variable, average in zip(variables, averages, strict=False):
+        return list(zip(variables, averages, strict=False))
+
+    def _swap(self) -> None:
+        for variable, average in self._pairs():
             value, smoothed = variable.numpy().copy(), average.numpy().copy()
             variable.assign(smoothed)
             average.assign(value)
@@ -60,8 +64,13 @@ class SwapEMAWeights(Callback):
             self._show_weights()
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        if self.swap_on_epoch:
-            self._show_averages()
+        if not self.swap_on_epoch:
+            return
+        self._show_averages()
+        if epoch == self.params.get("epochs", 0) - 1 or self.model.stop_training:
+            # At the end of `fit` the optimizer gives the averages to the model, which has them already.
+            for variable, average in self._pairs():
+                average.assign(variable)
 
     def on_test_begin(self, logs: Logs = None) -> None:
         self._show_averages()

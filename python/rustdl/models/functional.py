@@ -92,13 +92,15 @@ class Functional(Function, Model):
 
     @property
     def input_shape(self) -> Any:
-        """The shapes of the inputs."""
-        return tree.map_structure(lambda x: x.shape, _without_singleton(self._inputs_struct))
+        """The shape of the input, or the list of those of `inputs`."""
+        shapes = [x.shape for x in self.inputs]
+        return shapes[0] if len(shapes) == 1 else shapes
 
     @property
     def output_shape(self) -> Any:
-        """The shapes of the outputs."""
-        return tree.map_structure(lambda x: x.shape, _without_singleton(self._outputs_struct))
+        """The shape of the output, or the list of those of `outputs`."""
+        shapes = [x.shape for x in self.outputs]
+        return shapes[0] if len(shapes) == 1 else shapes
 
     @property
     def layers(self) -> list[Any]:

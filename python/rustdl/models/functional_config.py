@@ -224,7 +224,12 @@ def _made_tensor(operations: dict[str, Any], name: str, node_index: int, tensor_
         raise ValueError(f"Missing node: {name}: the configuration refers to a layer that it does not have")
     if node_index >= len(operation._inbound_nodes):
         raise _NotYet
-    return operation._inbound_nodes[node_index].output_tensors[tensor_index]
+    outputs = operation._inbound_nodes[node_index].output_tensors
+    if not 0 <= tensor_index < len(outputs):
+        raise ValueError(
+            f"Missing output {tensor_index} of layer '{name}', which has {len(outputs)}: the configuration is damaged"
+        )
+    return outputs[tensor_index]
 
 
 def _deserialize_old_node(data: Any, operations: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:

@@ -110,21 +110,24 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_si
 
     Args:
         model: the model.
-        filepath: path that ends in `.weights.h5` or `.safetensors`.
+        filepath: path that ends in `.weights.h5` or `.safetensors`; with `max_shard_size` in `.weights.json`.
         overwrite: False raises instead of replacing a file.
-        max_shard_size: not supported; only None.
+        max_shard_size: most GiB of values in one file: the weights go to `NAME_00000.weights.h5`, `NAME_00001...`
+            beside an index `NAME.weights.json`. None writes one file.
         **kwargs: `objects_to_skip`, objects whose values are left out.
 
     Raises:
-        ValueError: another ending, a model that is not built, or a file that exists.
+        ValueError: another ending, a model that is not built, a variable above `max_shard_size`, or a file that exists.
     """
     path = str(filepath)
-    if max_shard_size is not None:
-        raise NotImplementedError("Sharded weight files are not supported: leave out `max_shard_size`.")
-    if not path.endswith((".weights.h5", ".safetensors")):
+    if max_shard_size is not None and not path.endswith(("weights.h5", saving_lib.SHARDS_SUFFIX)):
+        raise ValueError(
+            f"The filename must end in `.weights.json` when `max_shard_size` is specified. Received: filepath={path}"
+        )
+    if max_shard_size is None and not path.endswith((".weights.h5", ".safetensors")):
         raise ValueError(f"The filename must end in `.weights.h5` or `.safetensors`. Received: filepath={path}")
     _check_overwrite(filepath, overwrite)
-    saving_lib.save_weights_only(model, filepath, **kwargs)
+    saving_lib.save_weights_only(model, filepath, max_shard_size=max_shard_size, **kwargs)
 
 
 def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
@@ -132,7 +135,8 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
 
     Args:
         model: the model.
-        filepath: `.weights.h5`, `.safetensors` or `.keras` file, or one in Keras' older form (`.h5`, `.hdf5`).
+        filepath: `.weights.h5`, `.safetensors` or `.keras` file, the index `.weights.json` of a sharded one, or one in
+            Keras' older form (`.h5`, `.hdf5`).
         skip_mismatch: warn about layers that do not fit and load the others.
         **kwargs: `objects_to_skip`, objects whose values are left alone; `by_name`, for the older form: give weights
             to the layers of the same names.
@@ -145,7 +149,7 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
     by_name = kwargs.pop("by_name", None)
     if kwargs:
         raise ValueError(f"Invalid keyword arguments: {kwargs}")
-    if path.endswith((".keras", ".weights.h5", ".safetensors")):
+    if path.endswith((".keras", ".weights.h5", ".safetensors", saving_lib.SHARDS_SUFFIX)):
         if by_name:
             raise ValueError(f"`by_name` only supports loading legacy '.h5' or '.hdf5' files. Received: {filepath}")
         if path.endswith(".keras") and objects_to_skip is not None:

@@ -23,6 +23,7 @@ ASSETS_NAME = "assets"
 FORMAT_VERSION = "3.15.1"
 # A member of an archive may expand to this many bytes, or to a hundred times its stored size.
 MEMBER_FLOOR = 1 << 26
+SHARDS_SUFFIX = ".weights.json"
 
 
 def save_model(model: Any, filepath: Any, zipped: bool = True) -> None:
@@ -196,6 +197,10 @@ def model_from_json_text(text: Any, custom_objects: Any, compile: bool, safe_mod
             model = deserialize_keras_object(config, custom_objects, safe_mode=safe_mode)
     except RecursionError as error:
         raise ValueError(f"{CONFIG_NAME} is nested too deeply") from error
+    except (LookupError, AttributeError, ArithmeticError) as error:
+        raise ValueError(
+            f"{CONFIG_NAME} is damaged, or a custom class does not fit it: {type(error).__name__}: {error}"
+        ) from error
     from rustdl.layers.layer import Layer
 
     if not isinstance(model, Layer):
@@ -220,12 +225,15 @@ def _read_folder(folder: str, custom_objects: Any, compile: bool, safe_mode: boo
     return model
 
 
-def save_weights_only(model: Any, filepath: Any, objects_to_skip: Any = None) -> None:
-    """Writes the weights (and the optimizer's state) to a `.weights.h5` or `.safetensors` file.
+def save_weights_only(
+    model: Any, filepath: Any, max_shard_size: float | None = None, objects_to_skip: Any = None
+) -> None:
+    """Writes the weights (and the optimizer's state) to a `.weights.h5` or `.safetensors` file, or to several.
 
     Args:
         model: a built model.
         filepath: where to.
+        max_shard_size: most GiB of values in one file; `filepath` is then that of their index.
         objects_to_skip: objects whose values are left out.
 
     Raises:
@@ -237,6 +245,11 @@ def save_weights_only(model: Any, filepath: Any, objects_to_skip: Any = None) ->
             "data or by using `build()`."
         )
     path = str(filepath)
+    if max_shard_size is not None:
+        from rustdl.saving import shards
+
+        shards.save_shards(model, path, max_shard_size, objects_to_skip or ())
+        return
     if path.endswith(".safetensors"):
         from rustdl._rustdl import save_safetensors
 
@@ -256,7 +269,7 @@ def save_weights_only(model: Any, filepath: Any, objects_to_skip: Any = None) ->
 
 
 def load_weights_only(model: Any, filepath: Any, skip_mismatch: bool = False, objects_to_skip: Any = None) -> None:
-    """Reads weights from a `.weights.h5`, `.safetensors` or `.keras` file.
+    """Reads weights from a `.weights.h5`, `.safetensors` or `.keras` file, or those that a `.weights.json` lists.
 
     Args:
         model: a built model of the same structure.
@@ -294,4 +307,11 @@ def _open_weights(path: str) -> WeightStore:
                 return H5Store(io.BytesIO(read_member(archive, WEIGHTS_NAME)), "r")
     if path.endswith(".weights.h5"):
         return H5Store(path, "r")
-    raise ValueError(f"File format not supported: filepath={path}. Expected `.weights.h5`, `.safetensors` or `.keras`.")
+    if path.endswith(SHARDS_SUFFIX):
+        from rustdl.saving import shards
+
+        return shards.ShardedStore(path)
+    raise ValueError(
+        f"File format not supported: filepath={path}. Expected `.weights.h5`, `.weights.json`, `.safetensors` or "
+        "`.keras`."
+    )

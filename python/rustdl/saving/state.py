@@ -184,9 +184,11 @@ class _Loader:
 
 def _variables_of(obj: Any) -> list[Any]:
     """The variables that an object itself loads."""
-    own = [*getattr(obj, "_trainable_variables", ()), *getattr(obj, "_non_trainable_variables", ())]
-    if not own and obj._obj_type() == "Optimizer":
+    if obj._obj_type() == "Optimizer":
+        # (Its `_trainable_variables` are those of the model.)
         own = obj.variables
+    else:
+        own = [*getattr(obj, "_trainable_variables", ()), *getattr(obj, "_non_trainable_variables", ())]
     return [v for v in own if isinstance(v, backend.Variable)]
 
 
