@@ -57,6 +57,7 @@ class Case:
         tolerance: Error allowed, relative to the largest entry of an array.
         rounding: Why float32 is not good to 1e-5 here, so that Keras in float64 has to judge.
         differs: Why the results differ on purpose; the case fails if they do not.
+        where: Parts of the names of the results that may differ then; all of them if there is none.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Case:
     tolerance: float = 1e-5
     rounding: str = ""
     differs: str = ""
+    where: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -81,7 +83,7 @@ class Case:
     @property
     def digest(self) -> str:
         """Of what is run (not of how it is judged)."""
-        plain = replace(self, tolerance=0.0, rounding="", differs="")
+        plain = replace(self, tolerance=0.0, rounding="", differs="", where=())
         return hashlib.sha256(pickle.dumps((VERSION, _canonical(plain)), protocol=4)).hexdigest()[:10]
 
     @property
@@ -95,7 +97,7 @@ class Case:
 
 def layer(name: str, args: Mapping[str, Any], inputs: Any, call: Mapping[str, Any] | None = None, **more: Any) -> Case:
     """A case of a layer; `more` are the other attributes of `Case`, else options of the runner."""
-    attributes = {k: more.pop(k) for k in ("tolerance", "rounding", "differs") if k in more}
+    attributes = {k: more.pop(k) for k in ("tolerance", "rounding", "differs", "where") if k in more}
     return Case(f"layers.{name}", args, inputs, call or {}, options=more, **attributes)
 
 

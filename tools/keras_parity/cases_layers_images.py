@@ -65,7 +65,7 @@ COLORS: dict[str, list[dict[str, Any]]] = {
     "RandomColorDegeneration": [{"factor": (v, v)} for v in (0.0, 0.3, 1.0)],
     "RandomSharpness": [{"factor": (v, v)} for v in (0.0, 0.3, 0.5, 0.9)],
     "RandomPosterization": [{"factor": (v, v)} for v in (1, 3, 8)],
-    "Solarization": [{"threshold_factor": (v, v)} for v in (0.2, 0.7)],
+    "Solarization": [{}, {"addition_factor": 0.0}],
     "RandomInvert": [{"factor": 0.0}],
     "RandomHue": [{"factor": (0.0, 0.0)}],
     "RandomGaussianBlur": [{"factor": 0.0}, {"sigma": (0.7, 0.7), "kernel_size": 3}, {"sigma": (1.0, 1.0), "kernel_size": (3, 5)}],
@@ -139,7 +139,7 @@ def others() -> Iterator[Case]:
     """Boxes and pipelines."""
     boxes = np.array([[[2, 1, 5, 4], [6, 3, 7, 6]], [[1, 2, 4, 3], [0, 4, 7, 7]]], "float32")
     for number, fill in ((1, -1), (2, -1), (4, -1), (3, 0)):
-        args = {"max_number": number, "fill_value": fill}
+        args = {"max_number": number, "fill_value": fill, "bounding_box_format": "xyxy"}
         data = {
             "images": image("channels_last").value(),
             "bounding_boxes": {"boxes": boxes, "labels": np.array([[1, 2], [3, 4]], "int32")},

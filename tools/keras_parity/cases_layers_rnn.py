@@ -137,8 +137,7 @@ def wrappers() -> Iterator[Case]:
             yield layer("Bidirectional", {"layer": forward, "backward_layer": backward, "merge_mode": mode}, SEQUENCE)
         stateful = Make(f"layers.{kind}", {"units": N, "stateful": True})
         yield layer("Bidirectional", {"layer": stateful}, SEQUENCE, batch=False, calls=2)
-        backwards = Make(f"layers.{kind}", {"units": N, "go_backwards": True, "return_sequences": True})
-        yield layer("Bidirectional", {"layer": backwards}, SEQUENCE)
+        yield layer("Bidirectional", {"layer": Make(f"layers.{kind}", {"units": N, "go_backwards": True})}, SEQUENCE)
     yield layer(
         "Bidirectional", {"layer": Make("layers.GRU", {"units": N}), "merge_mode": "max"}, SEQUENCE, refused=True
     )

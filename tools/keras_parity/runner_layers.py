@@ -12,7 +12,10 @@ Options of a case:
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from keras_parity.case import Case, Make, call_leaves, fill, fill_call, leaves, values
@@ -26,12 +29,27 @@ MOMENTUM = 0.9
 def run(case: Case, keras: Any, wide: bool) -> dict[str, np.ndarray]:
     """All results of a case."""
     library = Library(keras, "float64" if wide else "float32")
-    layer = _make(case, library)
-    if "adapt" in case.options:
-        layer.adapt(case.options["adapt"])
-    if case.options.get("eager"):
-        return _eager(case, library, layer)
-    return _Differentiable(case, library, layer).run()
+    with _zero_initializers(library):
+        layer = _make(case, library)
+        if "adapt" in case.options:
+            layer.adapt(case.options["adapt"])
+        if case.options.get("eager"):
+            return _eager(case, library, layer)
+        return _Differentiable(case, library, layer).run()
+
+
+@contextlib.contextmanager
+def _zero_initializers(library: Library) -> Iterator[None]:
+    """Keras draws no random weights: ours replace them, and JAX would compile a program for each shape."""
+    names = ("GlorotUniform", "Orthogonal", "RandomUniform", "TruncatedNormal", "RandomNormal", "HeNormal")
+
+    def zeros(_: Any, shape: Any, dtype: Any = None) -> Any:
+        return library.tensor(np.zeros(shape, library.floatx))
+
+    with contextlib.ExitStack() as stack:
+        for name in names if library.is_keras else ():
+            stack.enter_context(mock.patch.object(getattr(library.keras.initializers, name), "__call__", zeros))
+        yield
 
 
 def _make(case: Case, library: Library) -> Any:
@@ -137,10 +155,20 @@ class _Differentiable:
     def loss(self, inputs: Any, variables: Any, state: Any, product: Any, error: Any) -> Any:
         """`product` times a fixed linear function of the outputs, plus `error` times their mean squared error."""
         first, call = self.arguments(inputs)
-        outputs, state, losses = self.layer.stateless_call(variables, state, first, return_losses=True, **call)
-        outputs = self.library.flatten(outputs)
+        outputs, state, losses = self.stateless(variables, state, first, call)
         value = product * self.library.contract(outputs) + error * self.error(outputs) + sum(losses)
         return value, (outputs, state, losses)
+
+    def stateless(self, variables: Any, state: Any, first: Any, call: Any) -> tuple[list[Any], list[Any], list[Any]]:
+        """Outputs, new state and losses. Not Keras' `stateless_call`, which casts no inputs and regularizes no outputs."""
+        layer = self.layer
+        mapping = [*zip(layer.trainable_variables, variables, strict=True)]
+        mapping += zip(layer.non_trainable_variables, state, strict=True)
+        with self.library.keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
+            outputs = self.library.flatten(layer(first, **call))
+            losses = list(layer.losses)
+        new = [scope.get_current_value(v) for v in layer.non_trainable_variables]
+        return outputs, [v if n is None else n for n, v in zip(new, state, strict=True)], losses
 
     def error(self, outputs: Any) -> Any:
         """The mean squared difference from fixed numbers."""
@@ -157,24 +185,23 @@ class _Differentiable:
             self.found[f"after steps: {w.name} {tuple(w.shape)}"] = self.library.numpy(value)
         self.state("after steps:", state)
 
-    def optimizer(self) -> Any:
-        """Momentum, of which the second half of the steps sees something."""
-        return self.library.keras.optimizers.SGD(LEARNING_RATE, momentum=MOMENTUM)
-
     def reference_steps(self, step: Any, tensors: Any, variables: Any, state: Any) -> None:
-        """Ten steps, by Keras' optimizer without a trainer."""
-        optimizer = self.optimizer()
-        optimizer.build(self.layer.trainable_variables)
-        slots = [v.value for v in optimizer.variables]
+        """Ten steps: gradients by Keras; momentum in numpy, as its SGD defines it, since eager JAX is slow at that."""
+        weights = [np.asarray(v) for v in variables]
+        velocities = [np.zeros_like(w) for w in weights]
+        rate, momentum = (weights[0].dtype.type(x) for x in (LEARNING_RATE, MOMENTUM))
         for _ in range(STEPS):
-            (_, (_, state, _)), (_, gradients) = step(tensors, variables, state, 0.0, 1.0)
-            variables, slots = optimizer.stateless_apply(slots, gradients, variables)
-        self.weights_after(variables, state)
+            (_, (_, state, _)), (_, gradients) = step(tensors, weights, state, 0.0, 1.0)
+            velocities = [momentum * v - rate * np.asarray(g) for v, g in zip(velocities, gradients, strict=True)]
+            weights = [w + v for w, v in zip(weights, velocities, strict=True)]
+            constraints = [variable.constraint for variable in self.layer.trainable_variables]
+            weights = [np.asarray(c(w)) if c else w for c, w in zip(constraints, weights, strict=True)]
+        self.weights_after(weights, state)
 
     def own_steps(self, step: Any, tensors: Any, variables: Any, state: Any) -> None:
         """Ten steps, as users make them: through a compiled model."""
         model = _wrapper(self)
-        model.compile(self.optimizer(), run_eagerly=False)
+        model.compile(self.library.keras.optimizers.SGD(LEARNING_RATE, momentum=MOMENTUM))
         for _ in range(STEPS):
             model.train_on_batch(self.arrays or [np.zeros((1, 1), "float32")])
         self.weights_after(
@@ -190,7 +217,7 @@ class _Differentiable:
 
         def outputs(*inputs: Any) -> Any:
             first, call = self.arguments(inputs)
-            return self.library.flatten(self.layer.stateless_call(variables, state, first, **call)[0])
+            return self.stateless(variables, state, first, call)[0]
 
         found = self.library.keras.jit(outputs)(*(self.library.tensor(a) for a in self.arrays))
         return {f"compiled y{i}": self.library.numpy(y) for i, y in enumerate(found)}
@@ -211,7 +238,7 @@ def _wrapper(parts: _Differentiable) -> Any:
             first, call = parts.arguments(inputs if parts.arrays else [])
             return parts.library.flatten(self.layer(first, **call))
 
-        def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, **_: Any) -> Any:
+        def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, *_: Any, **__: Any) -> Any:
             return parts.error(y_pred) + sum(self.losses)
 
     return Wrapper()
