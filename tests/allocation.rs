@@ -59,7 +59,7 @@ type State = (Arc<Cell>, Tensor);
 
 fn state_of(value: &Tensor) -> Result<State> {
     Ok((
-        Arc::new(Cell::new(value)),
+        Arc::new(Cell::new(value)?),
         Tensor::placeholder(value.shape(), value.dtype())?,
     ))
 }

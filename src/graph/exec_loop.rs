@@ -60,7 +60,7 @@ impl Loop {
             .iter()
             .map(|t| {
                 let empty = Tensor::full(t.shape(), 0.0, t.dtype())?;
-                Ok((Arc::new(Cell::new(&empty)), t.clone()))
+                Ok((Arc::new(Cell::new(&empty)?), t.clone()))
             })
             .collect::<Result<Vec<_>>>()?;
         let plan = compile_step(&Signature {
@@ -174,7 +174,7 @@ impl While {
                 .iter()
                 .map(|t| {
                     let empty = Tensor::full(t.shape(), 0.0, t.dtype())?;
-                    Ok((Arc::new(Cell::new(&empty)), t.clone()))
+                    Ok((Arc::new(Cell::new(&empty)?), t.clone()))
                 })
                 .collect::<Result<Vec<_>>>()?;
             compile_step(&Signature {

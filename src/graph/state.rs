@@ -24,11 +24,12 @@ struct Pack {
 
 impl Cell {
     /// A cell that holds this value.
-    pub fn new(value: &Tensor) -> Cell {
-        Cell {
+    pub fn new(value: &Tensor) -> Result<Cell> {
+        concrete("Variable", value)?;
+        Ok(Cell {
             value: Mutex::new(value.detach()),
             pack: Mutex::new(None),
-        }
+        })
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Tensor> {
@@ -42,12 +43,7 @@ impl Cell {
 
     /// Stores another value of the same shape and dtype.
     pub fn set(&self, value: &Tensor) -> Result<()> {
-        if value.is_traced() {
-            return Err(Error::traced(
-                "assign",
-                "a traced tensor cannot be stored outside the trace that made it",
-            ));
-        }
+        concrete("assign", value)?;
         let mut held = self.lock();
         if value.aval() != held.aval() {
             return Err(Error::shape(
@@ -66,6 +62,17 @@ impl Cell {
     fn pack(&self) -> Option<Arc<Pack>> {
         self.pack.lock().unwrap_or_else(|e| e.into_inner()).clone()
     }
+}
+
+/// An error for a tensor that has no value to keep.
+fn concrete(op: &'static str, value: &Tensor) -> Result<()> {
+    if value.is_traced() {
+        return Err(Error::traced(
+            op,
+            "a traced tensor has no value that could be stored outside of the trace that made it",
+        ));
+    }
+    Ok(())
 }
 
 /// Moves the cells' values into one buffer, in order, each at a multiple of 64 bytes only where its

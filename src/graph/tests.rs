@@ -136,8 +136,8 @@ fn cells_are_updated_in_place_and_snapshots_stay() {
     let x = arange(&[8, 4], -1.0, 0.06);
     let target = Tensor::full(&[8, 3], 1.0 / 3.0, DType::F32).unwrap();
     let cells = [
-        Arc::new(Cell::new(&arange(&[4, 3], -0.3, 0.05))),
-        Arc::new(Cell::new(&arange(&[3], 0.1, 0.1))),
+        Arc::new(Cell::new(&arange(&[4, 3], -0.3, 0.05)).unwrap()),
+        Arc::new(Cell::new(&arange(&[3], 0.1, 0.1)).unwrap()),
     ];
     state::pack(&cells).unwrap();
     let p: Vec<Tensor> = [vec![4, 3], vec![3]]
@@ -196,8 +196,8 @@ fn cells_are_updated_in_place_and_snapshots_stay() {
 #[test]
 fn cells_may_exchange_their_values() {
     let cells = [
-        Arc::new(Cell::new(&arange(&[3], 0.0, 1.0))),
-        Arc::new(Cell::new(&arange(&[3], 5.0, 1.0))),
+        Arc::new(Cell::new(&arange(&[3], 0.0, 1.0)).unwrap()),
+        Arc::new(Cell::new(&arange(&[3], 5.0, 1.0)).unwrap()),
     ];
     let p: Vec<Tensor> = (0..2)
         .map(|_| Tensor::placeholder(&[3], DType::F32).unwrap())

@@ -7,7 +7,7 @@ use crate::kernels::decompose::with_zeros;
 use crate::par::parallel_for;
 
 /// The logarithm of a probability that counts as none: finite, so that impossible labels have a finite loss.
-const NONE: f64 = -1e5;
+pub const NONE: f64 = -1e5;
 
 /// Sizes of a batch: sequences, frames, classes, labels.
 #[derive(Debug, Clone, Copy)]

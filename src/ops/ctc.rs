@@ -1,9 +1,11 @@
 //! Connectionist temporal classification: the loss, and decoding by beam search.
 
+use super::recurrent::through;
 use super::samples::{Nd, at, ints, nd, values};
 use super::solve::real;
-use super::{math, rows, view};
-use crate::args::Ints;
+use super::{concat, gather, logic, math, rows, view};
+use crate::args::{Axes, Ints};
+use crate::autodiff::backward;
 use crate::aval::{Aval, DType};
 use crate::bind::bind;
 use crate::error::{Error, Result};
@@ -31,10 +33,7 @@ impl Op for Ctc {
     }
     fn vjp(&self, cx: &Vjp) -> Result<Grads> {
         if cx.g_opt(1).is_some() {
-            return Err(Error::unsupported(
-                "ctc_loss",
-                "it has no second derivative",
-            ));
+            return through(cx, |x| composed(x, self.blank));
         }
         let g = view::expand_dims(&cx.g(0)?, Ints(vec![-1, -2]))?;
         let mut grads: Grads = smallvec![None; cx.inputs()];
@@ -63,6 +62,109 @@ impl Op for Ctc {
         ));
     }
 }
+
+/// The outputs of [`Ctc`] by ops that are differentiated to any order.
+fn composed(x: &[Tensor], blank: usize) -> Result<Vec<Tensor>> {
+    let loss = recursion(x, blank)?;
+    let found = backward(std::slice::from_ref(&loss), None, &x[..1], true)?.remove(0);
+    let grad = found.map_or_else(|| Tensor::full(x[0].shape(), 0.0, x[0].dtype()), Ok)?;
+    Ok(vec![loss, grad])
+}
+
+/// The forward recursion of the kernel, frame by frame, over states blank, label, blank, .., label, blank.
+fn recursion(x: &[Tensor], blank: usize) -> Result<Tensor> {
+    let (shape, dtype, labels) = (x[0].shape(), x[0].dtype(), &x[1]);
+    let (batch, frames, classes, n) = (shape[0], shape[1], shape[2], labels.shape()[1]);
+    let states = 2 * n + 1;
+    let full = |size: usize, value: f64| Tensor::full(&[batch, size], value, dtype);
+    let int = |value: usize| Tensor::full(&[], value as f64, DType::I32);
+    let clipped =
+        |x: &Tensor, most: usize| math::maximum(&math::minimum(x, &int(most)?)?, &int(0)?);
+    let lengths = clipped(&x[2], n)?;
+    let impossible = kernel::NONE;
+    if frames == 0 {
+        let empty = logic::equal(&lengths, &int(0)?)?;
+        let [zero, most] = [0.0, -impossible].map(|v| Tensor::full(&[batch], v, dtype));
+        return logic::where_(&empty, &zero?, &most?);
+    }
+    // The class of each state, and whether a path may come from two states before.
+    let pairs = Tensor::full(&[batch, n, 1], blank as f64, DType::I32)?;
+    let pairs = concat::concatenate(vec![pairs, view::expand_dims(labels, Ints(vec![-1]))?], -1)?;
+    let class = concat::concatenate(
+        vec![
+            view::reshape_to(&pairs, &[batch, 2 * n])?,
+            Tensor::full(&[batch, 1], blank as f64, DType::I32)?,
+        ],
+        1,
+    )?;
+    let before = |x: &Tensor, k: usize, start: Tensor| {
+        concat::concatenate(vec![start, view::narrow(x, 1, 0, states - k)?], 1)
+    };
+    let two = states.min(2);
+    let skips = logic::not_equal(
+        &class,
+        &before(&class, two, view::narrow(&class, 1, 0, two)?)?,
+    )?;
+    // The log-probabilities of the states in each frame.
+    let known = logic::logical_and(
+        &logic::less_equal(&int(0)?, &class)?,
+        &logic::less(&class, &int(classes)?)?,
+    )?;
+    let rows = |x: &Tensor, size: usize| {
+        view::broadcast_to_shape(
+            &view::expand_dims(x, Ints(vec![1]))?,
+            &[batch, size, states],
+        )
+    };
+    let index = rows(&logic::where_(&known, &class, &int(0)?)?, frames)?;
+    let scores = gather::take_along_axis(&x[0], &index, Some(-1))?;
+    let scores = logic::where_(
+        &rows(&known, 1)?,
+        &scores,
+        &Tensor::full(&[], impossible, dtype)?,
+    )?;
+    let score = |t: usize| view::reshape_to(&view::narrow(&scores, 1, t, 1)?, &[batch, states]);
+    let first = view::narrow(&score(0)?, 1, 0, two)?;
+    let mut alpha = concat::concatenate(vec![first, full(states - two, impossible)?], 1)?;
+    for t in 1..frames {
+        let one = before(&alpha, 1.min(states - 1), full(1.min(states - 1), NEVER)?)?;
+        let skipped = logic::where_(
+            &skips,
+            &before(&alpha, two, full(two, NEVER)?)?,
+            &full(1, NEVER)?,
+        )?;
+        let sum = match n {
+            0 => alpha.clone(),
+            _ => math::logaddexp(&math::logaddexp(&alpha, &one)?, &skipped)?,
+        };
+        let alive = view::expand_dims(&logic::less(&int(t)?, &x[3])?, Ints(vec![-1]))?;
+        alpha = logic::where_(&alive, &math::add(&sum, &score(t)?)?, &alpha)?;
+    }
+    // Paths end in the last label or the blank behind it.
+    let places: Vec<i32> = (0..states as i32).collect();
+    let last = view::expand_dims(&math::multiply(&lengths, &int(2)?)?, Ints(vec![-1]))?;
+    let behind = math::subtract(&last, &Tensor::from_slice(&places, &[1, states])?)?;
+    let ends = logic::logical_or(
+        &logic::equal(&behind, &int(0)?)?,
+        &logic::equal(&behind, &int(1)?)?,
+    )?;
+    let total = rows::logsumexp(
+        &logic::where_(&ends, &alpha, &full(1, NEVER)?)?,
+        Axes::from(-1),
+        false,
+    )?;
+    let none = logic::less_equal(&x[3], &int(0)?)?;
+    let empty = logic::equal(&lengths, &int(0)?)?;
+    let [zero, most] = [0.0, -impossible].map(|v| Tensor::full(&[batch], v, dtype));
+    logic::where_(
+        &none,
+        &logic::where_(&empty, &zero?, &most?)?,
+        &math::negative(&total)?,
+    )
+}
+
+/// The logarithm of the probability of what is no state: nothing is added by it.
+const NEVER: f64 = -1e30;
 
 op! {
     /// The loss of connectionist temporal classification (Graves et al. 2006): -ln of the sum of the probabilities of
@@ -98,7 +200,6 @@ op! {
             let own: Vec<usize> = labels[..lengths[0] as usize].iter().map(|&l| l as usize).collect();
             Sample::new(label, inputs, move |x| Ok(vec![ctc_loss(&x[0], &x[1], &x[2], &x[3], blank)?]))
                 .reference(move |x| vec![(vec![1], vec![by_paths(&nd(&x[1]), &own, lengths[1] as usize, blank as usize)])])
-                .order(1)
         };
         vec![
             case("different labels", 5, 0, &[1, 2], [2, 5]),

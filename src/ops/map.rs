@@ -11,7 +11,8 @@ use crate::expr::{Builder, CmpOp, Id, Node, OutKind, Program, Scalar, Ty, UnOp};
 use crate::op::{Avals, Grads, Kind, Op, Vjp};
 use crate::tensor::Tensor;
 use smallvec::SmallVec;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 /// An elementwise op with any number of inputs and outputs.
 #[derive(Debug)]
@@ -71,7 +72,7 @@ impl Op for Map {
         }
         let targets: SmallVec<[usize; 3]> = (0..n).filter(|&i| wanted[i]).collect();
         let dtypes: SmallVec<[DType; 3]> = targets.iter().map(|&i| cx.x(i).dtype()).collect();
-        let outs = apply_pruned("gradient", &back, &inputs, &dtypes)?;
+        let outs = apply_pruned(gradient_of(self.name), &back, &inputs, &dtypes)?;
         for (&i, g) in targets.iter().zip(outs) {
             // A gradient that reads no operand is one number, and one that x was broadcast for is larger than x.
             let shape = cx.x(i).shape();
@@ -86,6 +87,18 @@ impl Op for Map {
     fn kind(&self) -> Kind<'_> {
         Kind::Map(&self.program)
     }
+}
+
+/// The name of the gradient of an op, also of its gradients; made once for each op.
+fn gradient_of(name: &'static str) -> &'static str {
+    static NAMES: Mutex<BTreeMap<&str, &str>> = Mutex::new(BTreeMap::new());
+    if name.starts_with("gradient of ") {
+        return name;
+    }
+    let mut names = NAMES.lock().unwrap_or_else(|e| e.into_inner());
+    names
+        .entry(name)
+        .or_insert_with(|| format!("gradient of {name}").leak())
 }
 
 /// A gradient (over x.. and g..) as a program over x.., y.. and g..: where it computes again what the

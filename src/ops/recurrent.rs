@@ -223,7 +223,7 @@ fn refs(tensors: &[Tensor]) -> Vec<&Tensor> {
 }
 
 /// The gradients of an op that is the same as `f`, through `f`.
-fn through(cx: &Vjp, f: impl Fn(&[Tensor]) -> Result<Vec<Tensor>>) -> Result<Grads> {
+pub(super) fn through(cx: &Vjp, f: impl Fn(&[Tensor]) -> Result<Vec<Tensor>>) -> Result<Grads> {
     let leaves: Vec<Tensor> = (0..cx.inputs()).map(|i| cx.x(i).leaf()).collect();
     // Recorded even where the gradients themselves are not.
     let outs = with_recording(true, || f(&leaves))?;

@@ -2,7 +2,7 @@
 
 use super::samples::{at, from_index, nd, values, whole};
 use super::solve::{matrices, real, regular, symmetric, t};
-use super::{diagonal, linalg, logic, math, reduce, solve, statistics, view};
+use super::{concat, diagonal, linalg, logic, math, reduce, solve, statistics, view};
 use crate::args::{Axes, Ints};
 use crate::aval::{Aval, DType, Shape};
 use crate::bind::bind;
@@ -42,6 +42,17 @@ fn gaps(x: &Tensor) -> Result<Tensor> {
     math::divide_no_nan(&Tensor::weak(1.0, x.dtype())?, &d)
 }
 
+/// A' = (Q' + Q copyltu(R R'^T - Q'^T Q)) R^-T (Walter and Lehmann 2018), with at least as many rows as columns.
+fn qr_gradient(q: &Tensor, r: &Tensor, gq: &Tensor, gr: &Tensor) -> Result<Tensor> {
+    let inner = math::subtract(&linalg::matmul(r, &t(gr)?)?, &linalg::matmul(&t(gq)?, q)?)?;
+    let mirrored = math::add(
+        &diagonal::tril(&inner, 0)?,
+        &t(&diagonal::tril(&inner, -1)?)?,
+    )?;
+    let b = math::add(gq, &linalg::matmul(q, &mirrored)?)?;
+    t(&solve::solve_triangular(r, &t(&b)?, false)?)
+}
+
 /// Q with orthonormal columns and R upper triangular: A = Q R.
 #[derive(Debug)]
 struct Qr {
@@ -61,30 +72,27 @@ impl Op for Qr {
     }
     fn vjp(&self, cx: &Vjp) -> Result<Grads> {
         let (m, n) = extent(cx.x(0).shape());
-        if m < n || (self.complete && m != n) {
+        if self.complete && m > n {
             return Err(Error::unsupported(
                 "qr",
                 format!(
-                    "the gradient for {m} rows and {n} columns: only the reduced form of matrices with at least as many rows as columns has one"
+                    "the gradient of mode=\"complete\" for {m} rows and {n} columns: only the reduced form of matrices with more rows than columns has one"
                 ),
             ));
         }
-        // A' = (Q' + Q copyltu(R R'^T - Q'^T Q)) R^-T (Walter and Lehmann 2018).
         let (q, r, gq, gr) = (cx.y(0), cx.y(1), cx.g(0)?, cx.g(1)?);
-        let inner = math::subtract(
-            &linalg::matmul(&r, &t(&gr)?)?,
-            &linalg::matmul(&t(&gq)?, &q)?,
-        )?;
-        let mirrored = math::add(
-            &diagonal::tril(&inner, 0)?,
-            &t(&diagonal::tril(&inner, -1)?)?,
-        )?;
-        let b = math::add(&gq, &linalg::matmul(&q, &mirrored)?)?;
-        Ok(smallvec![Some(t(&solve::solve_triangular(
-            &r,
-            &t(&b)?,
-            false
-        )?)?)])
+        if m >= n {
+            return Ok(smallvec![Some(qr_gradient(&q, &r, &gq, &gr)?)]);
+        }
+        // A = (B C) with square B = Q R: the rest of the triangle is Q^T C.
+        let axis = r.rank() - 1;
+        let left = |x: &Tensor| view::narrow(x, axis, 0, m);
+        let right = |x: &Tensor| view::narrow(x, axis, m, n - m);
+        let c = right(cx.x(0))?;
+        let gq = math::add(&gq, &linalg::matmul(&c, &t(&right(&gr)?)?)?)?;
+        let first = qr_gradient(&q, &left(&r)?, &gq, &left(&gr)?)?;
+        let rest = linalg::matmul(&q, &right(&gr)?)?;
+        Ok(smallvec![Some(concat::concatenate(vec![first, rest], -1)?)])
     }
     fn batch(
         &self,
@@ -160,7 +168,11 @@ op! {
             let qr2 = from_index(&[m, n], |i| (0..=i[1]).map(|k| signs[k] * q[k][i[0]] * r[k][i[1]].powi(2)).sum());
             vec![g, qr2]
         });
-        vec![gram("square", &[3, 3]), gram("tall", &[4, 2])]
+        let wide = Sample::new("wide", vec![regular(&[2, 4], 1)], |x| {
+            let f = qr(&x[0], "reduced".into())?;
+            Ok(vec![linalg::matmul(&f[0], &math::square(&f[1])?)?])
+        });
+        vec![gram("square", &[3, 3]), gram("tall", &[4, 2]), wide]
     }
 }
 

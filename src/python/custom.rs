@@ -2,16 +2,16 @@
 
 use super::edge;
 use crate::aval::Aval;
-use crate::bind::bind1;
+use crate::bind::bind;
 use crate::error::{Error, Result};
 use crate::op::{Avals, Grads, Kind, Op, Vjp};
 use crate::tensor::Tensor;
 use pyo3::prelude::*;
-use smallvec::SmallVec;
 
-/// The first input as it is; gradients go, through the callable, to the others.
+/// The first inputs as they are; gradients go, through the callable, to the others.
 #[derive(Debug)]
 struct CustomVjp {
+    values: usize,
     callback: Py<PyAny>,
 }
 
@@ -20,36 +20,44 @@ impl Op for CustomVjp {
         "custom_gradient"
     }
     fn infer(&self, x: &[Aval]) -> Result<Avals> {
-        Ok(SmallVec::from_iter([x[0].clone()]))
+        Ok(x[..self.values].iter().cloned().collect())
     }
     fn vjp(&self, cx: &Vjp) -> Result<Grads> {
-        let g = cx.g(0)?;
-        let found: PyResult<Vec<Option<Tensor>>> =
-            Python::attach(|py| self.callback.call1(py, (g,))?.extract(py));
-        let found = found.map_err(|e| Error::argument("custom_gradient", e.to_string()))?;
-        if found.len() != cx.inputs() - 1 {
+        let upstream = (0..self.values)
+            .map(|i| cx.g(i))
+            .collect::<Result<Vec<_>>>()?;
+        let found: Vec<Option<Tensor>> = Python::attach(|py| {
+            let found = self
+                .callback
+                .call1(py, (upstream,))
+                .and_then(|x| x.extract(py));
+            found.map_err(|e| edge::from_py(py, "custom_gradient", &e))
+        })?;
+        let arguments = cx.inputs() - self.values;
+        if found.len() != arguments {
             return Err(Error::argument(
                 "custom_gradient",
                 format!(
-                    "the gradient function gave {} gradients for {} arguments",
-                    found.len(),
-                    cx.inputs() - 1
+                    "the gradient function gave {} gradients for {arguments} arguments",
+                    found.len()
                 ),
             ));
         }
         for (i, g) in found.iter().enumerate() {
-            if let Some(g) = g.as_ref().filter(|g| g.shape() != cx.x(i + 1).shape()) {
+            let x = cx.x(self.values + i);
+            if let Some(g) = g.as_ref().filter(|g| g.shape() != x.shape()) {
                 return Err(Error::shape(
                     "custom_gradient",
                     format!(
                         "the gradient of argument {i} has shape {:?}, the argument {:?}",
                         g.shape(),
-                        cx.x(i + 1).shape()
+                        x.shape()
                     ),
                 ));
             }
         }
-        Ok(std::iter::once(None).chain(found).collect())
+        let none = std::iter::repeat_n(None, self.values);
+        Ok(none.chain(found).collect())
     }
     fn kind(&self) -> Kind<'_> {
         Kind::Forward
@@ -59,17 +67,19 @@ impl Op for CustomVjp {
     }
 }
 
-/// `value` with another gradient: `callback(g)` gives those of `inputs` (None where there is none).
+/// `values` with another gradient: `callback` makes a list of those of `inputs` (None where there is none) from a list of
+/// those of `values`.
 #[pyfunction]
 fn custom_vjp(
     py: Python<'_>,
     inputs: Vec<Tensor>,
-    value: Tensor,
+    values: Vec<Tensor>,
     callback: Py<PyAny>,
-) -> PyResult<Tensor> {
+) -> PyResult<Vec<Tensor>> {
     edge::call(py, move || {
-        let all: Vec<&Tensor> = std::iter::once(&value).chain(&inputs).collect();
-        bind1(CustomVjp { callback }, &all)
+        let all: Vec<&Tensor> = values.iter().chain(&inputs).collect();
+        let values = values.len();
+        Ok(bind(CustomVjp { values, callback }, &all)?.into_vec())
     })
 }
 

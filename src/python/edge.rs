@@ -19,6 +19,21 @@ pub fn call<R: Send>(py: Python<'_>, f: impl FnOnce() -> Result<R> + Send) -> Py
     result.map_err(|e| to_py(py, &e))
 }
 
+/// The error for an exception of a function written in Python that an op called: of the same kind where there is one.
+pub fn from_py(py: Python<'_>, op: &'static str, e: &PyErr) -> Error {
+    if e.is_instance_of::<pyo3::exceptions::PyKeyboardInterrupt>(py) {
+        return Error::Interrupted;
+    }
+    let class = e.get_type(py).name().map(|n| n.to_string());
+    let text = e.value(py).to_string();
+    match class.as_deref() {
+        Ok("NotFiniteError") => Error::not_finite(op, text),
+        Ok("TracedError") => Error::traced(op, text),
+        Ok("UnsupportedError") => Error::unsupported(op, text),
+        _ => Error::argument(op, e.to_string()),
+    }
+}
+
 /// The exception for an error: a class of `rustdl.errors`.
 pub fn to_py(py: Python<'_>, e: &Error) -> PyErr {
     static ERRORS: PyOnceLock<Py<PyModule>> = PyOnceLock::new();

@@ -18,8 +18,8 @@ pub struct Cell(Arc<graph::Cell>);
 #[pymethods]
 impl Cell {
     #[new]
-    fn new(tensor: Tensor) -> Self {
-        Cell(Arc::new(graph::Cell::new(&tensor)))
+    fn new(py: Python<'_>, tensor: Tensor) -> PyResult<Self> {
+        edge::call(py, move || Ok(Cell(Arc::new(graph::Cell::new(&tensor)?))))
     }
     /// The present value; later changes of the cell do not touch it.
     fn get(&self) -> Tensor {

@@ -44,9 +44,10 @@ impl Op for HostOp {
         let gs: Vec<Tensor> = (0..self.outs.len())
             .map(|i| cx.g(i))
             .collect::<Result<_>>()?;
-        let found: PyResult<Vec<Option<Tensor>>> =
-            Python::attach(|py| vjp.call1(py, (xs, ys, gs))?.extract(py));
-        let found = found.map_err(|e| Error::argument(self.name, e.to_string()))?;
+        let found: Vec<Option<Tensor>> = Python::attach(|py| {
+            let found = vjp.call1(py, (xs, ys, gs)).and_then(|x| x.extract(py));
+            found.map_err(|e| edge::from_py(py, self.name, &e))
+        })?;
         if found.len() != cx.inputs() {
             return Err(Error::argument(
                 self.name,
@@ -85,9 +86,10 @@ impl Op for HostOp {
 impl HostOp {
     fn call_python(&self, cx: &mut Run) -> Result<()> {
         let inputs: Vec<Tensor> = cx.ins.iter().map(owned).collect::<Result<_>>()?;
-        let found: PyResult<Vec<Tensor>> =
-            Python::attach(|py| self.call.call1(py, (inputs,))?.extract(py));
-        let found = found.map_err(|e| Error::argument(self.name, e.to_string()))?;
+        let found: Vec<Tensor> = Python::attach(|py| {
+            let found = self.call.call1(py, (inputs,)).and_then(|x| x.extract(py));
+            found.map_err(|e| edge::from_py(py, self.name, &e))
+        })?;
         if found.len() != self.outs.len() {
             return Err(Error::argument(
                 self.name,

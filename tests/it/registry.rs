@@ -266,12 +266,33 @@ fn gradient(
         .cloned()
         .collect();
     let grads = backward(&outs, Some(&seeds), &wanted, create_graph)?;
-    let grads = grads
-        .into_iter()
-        .zip(&wanted)
-        .map(|(g, x)| g.map_or_else(|| Tensor::full(x.shape(), 0.0, DType::F64), Ok))
-        .collect::<Result<_>>()?;
+    let grads = filled(grads, &wanted)?;
     Ok((wanted, grads))
+}
+
+/// Gradients with zeros where there is none.
+fn filled(grads: Vec<Option<Tensor>>, xs: &[Tensor]) -> Result<Vec<Tensor>> {
+    let pairs = grads.into_iter().zip(xs);
+    pairs
+        .map(|(g, x)| g.map_or_else(|| Tensor::full(x.shape(), 0.0, DType::F64), Ok))
+        .collect()
+}
+
+/// The gradient of sum <direction, y> with respect to `xs`.
+fn pulled(
+    ys: &[Tensor],
+    directions: &[Vec<f64>],
+    xs: &[Tensor],
+    create_graph: bool,
+) -> Result<Vec<Tensor>> {
+    let (mut on_tape, mut seeds) = (Vec::new(), Vec::new());
+    for (y, d) in ys.iter().zip(directions) {
+        if y.node().is_some() {
+            on_tape.push(y.clone());
+            seeds.push(Tensor::from_slice(d, y.shape())?);
+        }
+    }
+    filled(backward(&on_tape, Some(&seeds), xs, create_graph)?, xs)
 }
 
 /// sum <cotangent, y> as a number.
@@ -375,59 +396,80 @@ fn gradients_equal_differences() {
     });
 }
 
+/// The derivative of tensors at 0: central differences of fourth order.
+fn change(f: impl Fn(f64) -> Result<Vec<Tensor>>) -> Result<Vec<Nd>> {
+    let h = 1e-4;
+    let at = |k: f64| Ok::<_, Error>(values(&f(k * h)?));
+    let (a, b, c, d) = (at(-2.0)?, at(-1.0)?, at(1.0)?, at(2.0)?);
+    let along = |i: usize| {
+        let each = (0..a[i].1.len())
+            .map(|j| (a[i].1[j] - 8.0 * b[i].1[j] + 8.0 * c[i].1[j] - d[i].1[j]) / (12.0 * h));
+        (a[i].0.clone(), each.collect())
+    };
+    Ok((0..a.len()).map(along).collect())
+}
+
+/// Is it a sample of a function that is differentiated more than once?
+fn is_smooth(s: &Sample) -> bool {
+    s.order >= 2 && s.inputs.iter().any(|t| t.dtype() == DType::F64)
+}
+
 #[test]
 fn gradients_of_gradients_equal_differences() {
     over_all_samples("second order", |report, name, s| {
-        if s.order < 2 || !s.inputs.iter().any(|t| t.dtype() == DType::F64) {
+        if !is_smooth(s) {
             return;
         }
         let d = directions(&s.inputs, 2000);
-        let analytic = || -> Result<Vec<Nd>> {
-            let (leaves, grads) = gradient(s, &s.inputs, true)?;
-            let seeds: Vec<Tensor> = grads
-                .iter()
-                .zip(&d)
-                .map(|(g, d)| Tensor::from_slice(d, g.shape()))
-                .collect::<Result<_>>()?;
-            let on_tape: Vec<usize> = (0..grads.len())
-                .filter(|&i| grads[i].node().is_some())
-                .collect();
-            let ys: Vec<Tensor> = on_tape.iter().map(|&i| grads[i].clone()).collect();
-            let us: Vec<Tensor> = on_tape.iter().map(|&i| seeds[i].clone()).collect();
-            let second = backward(&ys, Some(&us), &leaves, false)?;
-            Ok(second
-                .iter()
-                .zip(&leaves)
-                .map(|(h, x)| {
-                    h.as_ref()
-                        .map_or_else(|| (x.shape().to_vec(), vec![0.0; x.size()]), nd)
-                })
-                .collect())
-        };
-        let numeric = || -> Result<Vec<Nd>> {
-            let h = 1e-4;
-            let at = |k: f64| {
-                Ok::<_, Error>(
-                    gradient(s, &step(&s.inputs, &d, k * h), false)?
-                        .1
-                        .iter()
-                        .map(nd)
-                        .collect::<Vec<Nd>>(),
-                )
-            };
-            let (a, b, c, e) = (at(-2.0)?, at(-1.0)?, at(1.0)?, at(2.0)?);
-            Ok((0..a.len())
-                .map(|i| {
-                    let v = (0..a[i].1.len()).map(|j| {
-                        (a[i].1[j] - 8.0 * b[i].1[j] + 8.0 * c[i].1[j] - e[i].1[j]) / (12.0 * h)
-                    });
-                    (a[i].0.clone(), v.collect())
-                })
-                .collect())
-        };
-        let outcome = text(analytic()).and_then(|got| same(&got, &text(numeric())?, 1e-6));
+        let analytic = gradient(s, &s.inputs, true)
+            .and_then(|(leaves, grads)| pulled(&grads, &d, &leaves, false));
+        let numeric = || change(|h| Ok(gradient(s, &step(&s.inputs, &d, h), false)?.1));
+        let outcome = text(analytic).and_then(|got| same(&values(&got), &text(numeric())?, 1e-6));
         report.check(name, "second order", outcome);
     });
+}
+
+#[test]
+fn third_derivatives_equal_differences() {
+    over_all_samples("third order", |report, name, s| {
+        if !is_smooth(s) {
+            return;
+        }
+        let (d, e) = (directions(&s.inputs, 2000), directions(&s.inputs, 3000));
+        let curvature = |inputs: &[Tensor], create_graph: bool| {
+            let (leaves, grads) = gradient(s, inputs, true)?;
+            let second = pulled(&grads, &d, &leaves, create_graph)?;
+            Ok::<_, Error>((leaves, second))
+        };
+        let analytic = curvature(&s.inputs, true)
+            .and_then(|(leaves, second)| pulled(&second, &e, &leaves, false));
+        let numeric = || change(|h| Ok(curvature(&step(&s.inputs, &e, h), false)?.1));
+        let outcome = text(analytic).and_then(|got| same(&values(&got), &text(numeric())?, 1e-6));
+        report.check(name, "third order", outcome);
+    });
+}
+
+/// Functions of real numbers that are not checked to second order: steps, whose gradient is 0 where it exists.
+const FLAT: &[&str] = &[];
+
+#[test]
+fn every_differentiable_op_is_checked_to_second_order() {
+    let real = |t: &Tensor| t.dtype() == DType::F64;
+    let mut missing = Vec::new();
+    for entry in registry() {
+        let samples = (entry.samples)();
+        let is_real = |s: &Sample| {
+            s.inputs.iter().any(real)
+                && (s.call)(&s.inputs).is_ok_and(|ys| ys.iter().any(|y| y.dtype().is_float()))
+        };
+        if samples.iter().any(is_real)
+            && !samples.iter().any(is_smooth)
+            && !FLAT.contains(&entry.name)
+        {
+            missing.push(entry.name);
+        }
+    }
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 #[test]

@@ -15,6 +15,17 @@ X = np.arange(6, dtype="float32").reshape(2, 3)
 LAST = {}
 
 
+class Holder:
+    """An object of no known kind."""
+
+    def __init__(self, value=None):
+        self.value = value
+
+
+HOLDER = Holder()
+STATE = rustdl.Variable(np.zeros((2, 3), "float32"))
+
+
 def branches(x):
     if ops.sum(x) > 0:  # here
         return x
@@ -94,8 +105,128 @@ def loops_without_bound(x):
     return ops.while_loop(lambda v: ops.sum(v) < 100, lambda v: v * 2, x)  # here
 
 
+def formats(x):
+    return x, f"mean {ops.mean(x):.3f}"  # here
+
+
+def converts_to_bool(x):
+    return x if bool(ops.any(x > 3)) else -x  # here
+
+
+def fills_a_numpy_array(x):
+    a = np.zeros((2, 3), "float32")
+    a[0] = x[0]  # here
+    return a
+
+
+def adds_in_place(x):
+    x[0] += 1  # here
+    return x
+
+
+def catches_the_error(x):
+    try:
+        n = float(ops.sum(x))  # here
+    except ValueError:
+        n = 0.0
+    return x * n
+
+
+def indexes_a_list(x):
+    return x * [1.0, 2.0, 3.0][ops.argmax(x[0])]  # here
+
+
+def looks_up(x):
+    return x * {0: 1.0}[ops.argmax(x[0])]  # here
+
+
+def keeps_a_variable(x):
+    return rustdl.Variable(x) * 2.0  # here
+
+
+def stores_in_an_object(x):
+    HOLDER.last = x * 2  # here
+    return x
+
+
+def returns_a_generator(x):
+    return (row for row in x)  # here
+
+
+def returns_an_object(x):
+    return Holder(x)  # here
+
+
+def backward_inside(x):
+    ops.sum(x).backward()  # here
+    return x
+
+
+def takes_the_length_of_a_number(x):
+    return len(ops.sum(x))  # here
+
+
+def counts_by_values(x):
+    return ops.nonzero(x)  # here
+
+
+def reshapes_wrongly(x):
+    return ops.reshape(x, (4, 2))  # here
+
+
+def assigns_another_shape(x):
+    STATE.assign(x[0])  # here
+    return x
+
+
+def grows_a_carry(x):
+    return ops.scan(lambda c, row: (ops.concatenate([c, row]), row), x[0], x)  # here
+
+
+def casts_a_carry(x):
+    return ops.while_loop(lambda v: ops.sum(v) < 9, lambda v: ops.cast(v, "int32"), [x])  # here
+
+
+def branches_of_other_shapes(x):
+    return ops.cond(ops.sum(x) > 0, lambda: x, lambda: x[0])  # here
+
+
+def branches_of_other_dtypes(x):
+    return ops.cond(ops.sum(x) > 0, lambda: x, lambda: ops.cast(x, "int32"))  # here
+
+
+def branches_of_other_structures(x):
+    return ops.cond(ops.sum(x) > 0, lambda: (x, x), lambda: x)  # here
+
+
+def draws_with_a_traced_shape(x):
+    return rustdl.random.normal((ops.cast(x[0, 0], "int32"),))  # here
+
+
 MISTAKES = [
     branches,
+    formats,
+    converts_to_bool,
+    fills_a_numpy_array,
+    adds_in_place,
+    catches_the_error,
+    indexes_a_list,
+    looks_up,
+    keeps_a_variable,
+    stores_in_an_object,
+    returns_a_generator,
+    returns_an_object,
+    backward_inside,
+    takes_the_length_of_a_number,
+    counts_by_values,
+    reshapes_wrongly,
+    assigns_another_shape,
+    grows_a_carry,
+    casts_a_carry,
+    branches_of_other_shapes,
+    branches_of_other_dtypes,
+    branches_of_other_structures,
+    draws_with_a_traced_shape,
     loops_while,
     asserts,
     converts_to_float,
@@ -129,6 +260,7 @@ def test_each_mistake_is_one_error_that_names_the_line(fn):
     assert "was being compiled" in message
     assert message.count("# here") == 1
     LAST.clear()
+    vars(HOLDER).clear()
 
 
 def test_captured_list_and_attribute():
@@ -233,6 +365,41 @@ def test_static_arguments():
     assert traces == [(3, 1), (2, 2)]
     with pytest.raises(TypeError, match="only numbers"):
         f(np.float32(1.0), X)
+    assert float(f(np.float32(1.0), n=np.int64(3))) == 8.0
+    assert float(rustdl.jit(lambda x, n: sum([x] * n), static_argnums=-1)(np.float32(1.0), np.int64(3))) == 3.0
+    assert float(rustdl.jit(lambda x, n: sum([x] * n), static_argnames="n")(np.float32(1.0), np.int64(3))) == 3.0
+    with pytest.raises(ValueError, match="takes 1 positional"):
+        rustdl.jit(lambda x: x, static_argnums=1)
+    with pytest.raises(ValueError, match="are \\['x'\\]"):
+        rustdl.jit(lambda x: x, static_argnames="n")
+    with pytest.raises(ValueError, match="max_plans"):
+        rustdl.jit(lambda x: x, max_plans=0)
+
+
+def test_equal_static_values_are_one_signature():
+    f = rustdl.jit(lambda x, k: x)
+    for _ in range(2):
+        f(X, {1, 2})
+        f(X, float("nan"))
+        f(X, ("a", None))
+    assert f.traces == 3
+
+
+def test_variables_as_arguments_are_state():
+    v, w = rustdl.Variable(1.0), rustdl.Variable(5.0)
+
+    @rustdl.jit
+    def add(v, x):
+        v.assign_add(x)
+        return v * 2.0
+
+    for _ in range(2):
+        assert float(add(v, 1.0)) == 2 * float(v)
+    add({"v": w}["v"], 1.0)
+    assert (float(v), float(w)) == (3.0, 6.0)
+    assert float(rustdl.jit(rustdl.grad(lambda v: v * v))(v)) == 6.0
+    assert float(rustdl.remat(lambda v, x: v.assign_add(x))(v, 1.0)) == 4.0
+    assert float(v) == 4.0
 
 
 def test_state_is_carried_and_results_equal_eager():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import numbers
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -70,6 +71,15 @@ def _is_differentiable(x: Any) -> bool:
     return isinstance(x, float) or (hasattr(x, "dtype") and is_float_dtype(x.dtype))
 
 
+def _is_no_number(x: Any) -> bool:
+    """Whether a leaf is something beside the parameters, such as a name, a flag or `None`."""
+    return isinstance(x, (str, bool)) or not (isinstance(x, numbers.Number) or hasattr(x, "dtype"))
+
+
+def _is_plain_list(variables: Any) -> bool:
+    return not isinstance(variables, dict) and all(structure.is_leaf(v) for v in variables)
+
+
 def _check_scalar(value: Any) -> Tensor:
     value = convert_to_tensor(value)
     if tuple(value.shape) != ():
@@ -86,42 +96,48 @@ def value_and_grad(
     fn: Callable[..., Any],
     argnums: int | Sequence[int] = 0,
     has_aux: bool = False,
-    variables: Sequence[Any] | None = None,
+    variables: Any = None,
 ) -> Callable[..., Any]:
     """A function that returns the value of `fn` and its gradient.
 
     Args:
         fn: Returns a scalar, or with `has_aux` a pair of a scalar and anything.
-        argnums: Position or positions of the arguments to differentiate by; they may be nested structures.
+        argnums: Position or positions of the arguments to differentiate by; they may be nested structures, in which
+            what is no number (`None`, names, flags) has the gradient `None`.
         has_aux: Whether `fn` returns a pair.
-        variables: Differentiate by these `Variable`s instead.
+        variables: Differentiate by these `Variable`s instead: a list, or a nested structure.
 
     Returns:
         A function of the same arguments that returns `(value, gradient)`, with `has_aux` `((value, aux), gradient)`.
-        The gradient has the structure of the argument (a tuple of them for several `argnums`), or is a list with one
-        tensor a variable, `None` where the value does not depend on it.
+        The gradient has the structure of the argument (a tuple of them for several `argnums`), or of `variables` (a
+        list for a list or tuple), with `None` where the value does not depend on one.
 
     Raises:
         ValueError: The value is not a scalar.
-        TypeError: An argument to differentiate by is not of a float dtype.
+        TypeError: An argument to differentiate by is not of a float dtype, or `variables` holds something else.
 
     Example:
         >>> value, gradient = value_and_grad(lambda x: x * x)(3.0)
         >>> float(value), float(gradient)
         (9.0, 6.0)
     """
+    is_plain = variables is None or _is_plain_list(variables)
+    flat_variables = list(variables or ()) if is_plain else structure.flatten(variables)
+    for v in flat_variables:
+        if not hasattr(v, "_uncast"):
+            raise TypeError(f"value_and_grad: variables must be rustdl.Variable, got {type(v).__name__}: {v!r}")
 
     @functools.wraps(fn)
     def of_variables(*args: Any, **kwargs: Any) -> Any:
         with _Depth() as depth:
             scope = GradientScope()
-            leaves = [scope.watch(v) for v in variables or ()]
+            leaves = [scope.watch(v) for v in flat_variables]
             with scope:
                 result = fn(*args, **kwargs)
             value = _check_scalar(result[0] if has_aux else result)
             nested = depth > 0 or _on_outer_tape(args, kwargs)
             grads = _rustdl.backward([value], leaves, create_graph=nested) if leaves else []
-        return _pack(value, result, nested), grads
+        return _pack(value, result, nested), grads if is_plain else structure.pack(variables, grads)
 
     @functools.wraps(fn)
     def of_arguments(*args: Any, **kwargs: Any) -> Any:
@@ -129,7 +145,9 @@ def value_and_grad(
         arguments = list(args)
         leaves: list[Tensor] = []
 
-        def watch(x: Any) -> Tensor:
+        def watch(x: Any) -> Any:
+            if _is_no_number(x):
+                return x
             if not _is_differentiable(x):
                 raise TypeError(
                     f"grad: arguments to differentiate by must be of a float dtype, got {x!r} "
@@ -149,7 +167,11 @@ def value_and_grad(
             nested = depth > 0 or _on_outer_tape(args, kwargs)
             found = _rustdl.backward([value], leaves, create_graph=nested)
             flat = iter(_zeros_like(x) if g is None else g for x, g in zip(leaves, found, strict=True))
-            grads = tuple(structure.map_leaves(lambda _: next(flat), args[position]) for position in positions)
+
+            def gradient_of(x: Any) -> Any:
+                return None if _is_no_number(x) else next(flat)
+
+            grads = tuple(structure.map_leaves(gradient_of, args[position]) for position in positions)
         return _pack(value, result, nested), grads[0] if isinstance(argnums, int) else grads
 
     def _pack(value: Tensor, result: Any, nested: bool) -> Any:

@@ -29,6 +29,8 @@ class _State(threading.local):
 state = _State()
 uids: defaultdict[str, int] = defaultdict(int)
 settings: dict[str, Any] = {}
+# What is switched on and off by name, and by that alone.
+_LASTING = ("debug_nans", "debug_infinities")
 
 
 def get_global_attribute(name: str, default: Any = None, set_to_default: bool = False) -> Any:
@@ -64,7 +66,8 @@ def clear_session(free_memory: bool = True) -> None:
     state.call_context = None
     state.remat_scope = None
     uids.clear()
-    settings.clear()
+    for name in [name for name in settings if name not in _LASTING]:
+        del settings[name]
     if free_memory:
         import gc
 

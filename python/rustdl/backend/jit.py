@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import inspect
+import math
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -13,14 +15,15 @@ import numpy as np
 from rustdl._rustdl import Tensor
 from rustdl.backend import structure
 from rustdl.backend.global_state import settings, state
-from rustdl.backend.trace import Compiled, trace
+from rustdl.backend.trace import Compiled, is_input, trace
+from rustdl.backend.variable import Variable
 from rustdl.errors import TracedError
 
 _MAX_PLANS = 32
 
 
 class _Identity:
-    """A value that has no hash, as part of a signature: the same object only."""
+    """A variable, or a value that has no hash, as part of a signature: the same object only."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -32,21 +35,66 @@ class _Identity:
         return isinstance(other, _Identity) and other.value is self.value
 
 
-def _part(x: Any) -> Any:
-    """What of a leaf decides which plan fits."""
-    if isinstance(x, (Tensor, np.ndarray, np.generic)) or hasattr(x, "__rustdl_tensor__"):
-        return (tuple(x.shape), str(x.dtype))
+def _hashable(x: Any) -> Any:
+    """What stands for a static value in a signature."""
+    if isinstance(x, set):
+        return frozenset(x)
+    if isinstance(x, float) and math.isnan(x):
+        return "NaN"
     try:
         hash(x)
     except TypeError:
         return _Identity(x)
-    return (type(x), x)
+    return x
 
 
-def signature(args: Any, kwargs: Any) -> Any:
-    """What decides which plan fits: structure, shapes and dtypes, and the values of all that is no array."""
-    flat = structure.flatten_with_path((args, kwargs))
-    return tuple((path, _part(x)) for path, x in flat), structure.containers((args, kwargs)), state.autocast_dtype
+_dtype_name = functools.lru_cache(256)(str)
+
+
+class _Call:
+    """The arguments of a call, looked through once.
+
+    Attributes:
+        key: What decides which plan fits: structure, shapes and dtypes, and the values of all that is no array. A
+            container gives its class and keys, an array its shape and dtype, anything else its class and value.
+        arrays: The arrays, in the order of the inputs of the plan.
+        special: Whether one of them is traced, on a tape or symbolic.
+    """
+
+    __slots__ = ("arrays", "key", "special")
+
+    def __init__(self, args: Any, kwargs: Any) -> None:
+        self.key: list[Any] = [state.autocast_dtype, len(args)]
+        self.arrays: list[Any] = []
+        self.special = False
+        for x in args:
+            self._walk(x)
+        if kwargs:
+            self._walk(kwargs)
+
+    def _walk(self, x: Any) -> None:
+        cls = type(x)
+        if cls is Tensor:
+            self.special = self.special or x.is_traced or x.is_recorded
+            self._array(x, x.dtype)
+        elif cls is np.ndarray:
+            self._array(x, _dtype_name(x.dtype))
+        elif (children := structure.children(x)) is not None:
+            self.key += (cls, tuple([name for name, _ in children]))
+            for _, value in children:
+                self._walk(value)
+        elif isinstance(x, Variable):
+            self.key.append(_Identity(x))
+        elif hasattr(x, "_keras_history"):
+            self.special = True
+        elif isinstance(x, np.generic) or hasattr(x, "__rustdl_tensor__"):
+            self._array(x, str(x.dtype))
+        else:
+            self.key.append((cls, _hashable(x)))
+
+    def _array(self, x: Any, dtype: str) -> None:
+        self.key += (tuple(x.shape), dtype)
+        self.arrays.append(x)
 
 
 def runs_eagerly() -> bool:
@@ -71,13 +119,19 @@ class Jitted:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Runs the plan for these arguments; traces the function if there is none."""
-        if runs_eagerly() or _any_special(args, kwargs):
+        if runs_eagerly():
             return self.fn(*args, **kwargs)
-        return self.compiled(*args, **kwargs)(*args, **kwargs)
+        call = _Call(args, kwargs)
+        if call.special:
+            return self.fn(*args, **kwargs)
+        return self._plan(call, args, kwargs).run(call.arrays)
 
     def compiled(self, *args: Any, **kwargs: Any) -> Compiled:
         """The plan for arguments of this signature, made if there is none."""
-        key = signature(args, kwargs)
+        return self._plan(_Call(args, kwargs), args, kwargs)
+
+    def _plan(self, call: _Call, args: Any, kwargs: Any) -> Compiled:
+        key = tuple(call.key)
         found = self.plans.get(key)
         if found is not None:
             self.plans.move_to_end(key)
@@ -88,7 +142,7 @@ class Jitted:
                 f"jit: {getattr(self.fn, '__qualname__', self.fn)} was compiled {self.traces} times: an argument "
                 "changes its shape or is a Python value that changes at each call; pass numbers as tensors "
                 "(rustdl.convert) and pad shapes",
-                stacklevel=3,
+                stacklevel=4,
             )
         found = trace(self.fn, args, kwargs)
         self.plans[key] = found
@@ -105,11 +159,12 @@ def jit(
 ) -> Any:
     """Compiles a function: it is traced once for each signature of its arguments, later calls run the plan in Rust.
 
-    Tensors, arrays and variables in the arguments (in dictionaries, lists, tuples, dataclasses) are inputs of the
-    plan; everything else is *static*: numbers, strings, booleans, models, `None` are part of the signature, and another
-    value means another trace. Variables that the function reads are inputs too and those that it assigns (weights,
-    the state of optimizers, metrics and seed generators) are updated, so a training step can be written as it would
-    be run eagerly. What depends on no input is computed once.
+    Tensors and arrays in the arguments (in dictionaries, lists, tuples, dataclasses) are inputs of the plan; everything
+    else is *static*: numbers, strings, booleans, models, `None` are part of the signature, and another value means
+    another trace. (An object is told by itself: that one of its attributes has changed is not seen.) Variables that the
+    function reads, arguments or not, are inputs too and those that it assigns (weights, the state of optimizers,
+    metrics, seed generators) are updated, so a training step can be written as it would be run eagerly. What depends on
+    no input is computed once.
 
     While it is traced tensors have a shape and a dtype but no value: branch on values with `ops.where`, `ops.cond`,
     `ops.while_loop`, `ops.scan`; look at values with `rustdl.debug_print`. Side effects of Python (appending to lists,
@@ -117,14 +172,16 @@ def jit(
 
     Args:
         fn: The function or method; without it a decorator is returned.
-        static_argnums: Positions of arguments whose numbers of numpy and 0-d arrays are to be static too.
-        static_argnames: Names of such keyword arguments.
+        static_argnums: Positions of arguments whose numbers of numpy and 0-d arrays are to be static too, passed by
+            position or by name; negative ones count from the end.
+        static_argnames: Names of such arguments.
         max_plans: How many plans are kept; the one that was not used for the longest time is dropped.
 
     Returns:
         A callable; inside of another trace, a gradient or with `rustdl.config.debug_nans` the plain function runs.
 
     Raises:
+        ValueError: `max_plans` below 1, or static arguments that the function does not have.
         TracedError: (a `TypeError`) The function needs the value of a traced tensor, or keeps one. The message names
             the line.
 
@@ -140,8 +197,9 @@ def jit(
         return lambda f: jit(f, static_argnums, static_argnames, max_plans)
     if not callable(fn):
         raise TypeError(f"jit: needs a function, got {fn!r}")
-    numbers = {static_argnums} if isinstance(static_argnums, int) else set(static_argnums)
-    names = {static_argnames} if isinstance(static_argnames, str) else set(static_argnames)
+    if max_plans < 1:
+        raise ValueError(f"jit: max_plans must be at least 1, got {max_plans}")
+    numbers, names = _static_parameters(fn, static_argnums, static_argnames)
     if not numbers and not names:
         return Jitted(fn, max_plans)
     jitted = Jitted(fn, max_plans)
@@ -157,9 +215,30 @@ def jit(
     return call
 
 
+def _static_parameters(fn: Any, argnums: Any, argnames: Any) -> tuple[set[int], set[str]]:
+    """The positions and the names of static arguments: each is static however it is passed."""
+    numbers = {argnums} if isinstance(argnums, int) else set(argnums)
+    names = {argnames} if isinstance(argnames, str) else set(argnames)
+    if not numbers and not names:
+        return numbers, names
+    parameters = inspect.signature(fn).parameters.values()
+    positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    kinds = {p.kind for p in parameters}
+    count = len(positional)
+    outside = [i for i in numbers if not -count <= i < count]
+    if outside and inspect.Parameter.VAR_POSITIONAL not in kinds:
+        raise ValueError(f"jit: static_argnums={argnums}, but {fn} takes {count} positional arguments: {positional}")
+    known = {p.name for p in parameters}
+    if not names <= known and inspect.Parameter.VAR_KEYWORD not in kinds:
+        raise ValueError(f"jit: static_argnames={argnames}, but the arguments of {fn} are {sorted(known)}")
+    numbers = {i + count if -count <= i < 0 else i for i in numbers}
+    names |= {positional[i] for i in numbers if i < count}
+    return numbers | {i for i, name in enumerate(positional) if name in names}, names
+
+
 def _static(x: Any, which: Any) -> Any:
     """The Python number of an array of one element."""
-    if not (isinstance(x, (Tensor, np.ndarray, np.generic)) or hasattr(x, "__rustdl_tensor__")):
+    if not is_input(x):
         return x
     array = np.asarray(x)
     if array.ndim > 0:
@@ -167,14 +246,3 @@ def _static(x: Any, which: Any) -> Any:
             f"jit: static argument {which!r} is an array of shape {array.shape}; only numbers can be static"
         )
     return array.item()
-
-
-def _any_special(args: Any, kwargs: Any) -> bool:
-    """Whether a tensor among the arguments is traced or on a tape, or symbolic."""
-    for x in structure.flatten((args, kwargs)):
-        if isinstance(x, Tensor):
-            if x.is_traced or x.is_recorded:
-                return True
-        elif hasattr(x, "_keras_history"):
-            return True
-    return False

@@ -12,6 +12,7 @@ from rustdl.backend import structure
 from rustdl.backend.global_state import state
 from rustdl.backend.subtrace import Subtrace, is_array
 from rustdl.backend.tensor import convert_to_tensor
+from rustdl.backend.variable import Variable
 
 _MODES = ("full", "activations", "larger_than", "list_of_layers", None)
 
@@ -81,7 +82,7 @@ def remat(f: Callable[..., Any]) -> Callable[..., Any]:
         values: list[Any] = []
 
         def stand_in(x: Any) -> Any:
-            if not is_array(x) or hasattr(x, "_keras_history"):
+            if not is_array(x) or isinstance(x, Variable):
                 return x
             value = convert_to_tensor(x)
             values.append(value)

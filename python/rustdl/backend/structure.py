@@ -14,7 +14,7 @@ def _is_dataclass(x: Any) -> bool:
     return dataclasses.is_dataclass(x) and not isinstance(x, type)
 
 
-def _children(x: Any) -> list[tuple[Any, Any]] | None:
+def children(x: Any) -> list[tuple[Any, Any]] | None:
     """The keys and values of a container; `None` for a leaf."""
     kind = _kind(x)
     if kind is not None:
@@ -36,12 +36,23 @@ def _rebuilt(like: Any, keys: list[Any], values: list[Any]) -> Any:
 
 def is_leaf(x: Any) -> bool:
     """Whether `x` is no container."""
-    return _children(x) is None
+    return children(x) is None
 
 
 def flatten(structure: Any) -> list[Any]:
     """The leaves, in order."""
-    return [leaf for _, leaf in flatten_with_path(structure)]
+    found: list[Any] = []
+
+    def walk(x: Any) -> None:
+        inner = children(x)
+        if inner is None:
+            found.append(x)
+            return
+        for _, value in inner:
+            walk(value)
+
+    walk(structure)
+    return found
 
 
 def flatten_with_path(structure: Any) -> list[tuple[tuple[Any, ...], Any]]:
@@ -49,38 +60,23 @@ def flatten_with_path(structure: Any) -> list[tuple[tuple[Any, ...], Any]]:
     found: list[tuple[tuple[Any, ...], Any]] = []
 
     def walk(x: Any, path: tuple[Any, ...]) -> None:
-        children = _children(x)
-        if children is None:
+        inner = children(x)
+        if inner is None:
             found.append((path, x))
             return
-        for key, value in children:
+        for key, value in inner:
             walk(value, (*path, key))
 
     walk(structure, ())
     return found
 
 
-def containers(structure: Any) -> tuple[type, ...]:
-    """The classes of all containers, in order: what `flatten_with_path` does not tell of a structure."""
-    found: list[type] = []
-
-    def walk(x: Any) -> None:
-        children = _children(x)
-        if children is not None:
-            found.append(type(x))
-            for _, value in children:
-                walk(value)
-
-    walk(structure)
-    return tuple(found)
-
-
 def map_leaves(fn: Callable[[Any], Any], structure: Any) -> Any:
     """The structure with `fn` applied to each leaf."""
-    children = _children(structure)
-    if children is None:
+    inner = children(structure)
+    if inner is None:
         return fn(structure)
-    return _rebuilt(structure, [key for key, _ in children], [map_leaves(fn, value) for _, value in children])
+    return _rebuilt(structure, [key for key, _ in inner], [map_leaves(fn, value) for _, value in inner])
 
 
 def pack(structure: Any, leaves: Iterable[Any]) -> Any:
@@ -110,17 +106,17 @@ def spread(name: str, prefix: Any, structure: Any, is_leaf: Callable[[Any], bool
     Raises:
         ValueError: `prefix` is deeper than, or differs from, the structure.
     """
-    children = _children(structure)
+    inner = children(structure)
     if is_leaf(prefix):
         return [prefix] * (len(flatten(structure)))
-    above = _children(prefix)
-    if above is None or children is None or len(above) != len(children):
+    above = children(prefix)
+    if above is None or inner is None or len(above) != len(inner):
         raise ValueError(f"{name}: {prefix!r} does not fit the structure {structure!r}")
     if isinstance(structure, dict):
         if not isinstance(prefix, dict) or set(prefix) != set(structure):
             raise ValueError(f"{name}: {prefix!r} does not have the keys of {structure!r}")
-        above = [(key, prefix[key]) for key, _ in children]
+        above = [(key, prefix[key]) for key, _ in inner]
     found: list[Any] = []
-    for (_, part), (_, value) in zip(above, children, strict=True):
+    for (_, part), (_, value) in zip(above, inner, strict=True):
         found.extend(spread(name, part, value, is_leaf))
     return found

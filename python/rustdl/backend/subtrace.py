@@ -68,7 +68,7 @@ class Subtrace:
         self.scope = SubtraceScope()
         with self.scope:
             self.result = fn(*args, **kwargs)
-        self.leaves = [convert_to_tensor(x) if _is_value(x) else x for x in structure.flatten(self.result)]
+        self.leaves = [convert_to_tensor(x) if is_value(x) else x for x in structure.flatten(self.result)]
         self.writes = list(self.scope.writes.values())
 
     def outputs(self) -> list[Tensor]:
@@ -95,7 +95,8 @@ class Subtrace:
         return structure.pack(self.result, leaves)
 
 
-def _is_value(x: Any) -> bool:
+def is_value(x: Any) -> bool:
+    """Whether a leaf converts to a tensor: an array of any kind or a Python number."""
     return isinstance(x, (int, float)) or hasattr(x, "__array__") or hasattr(x, "__rustdl_tensor__")
 
 

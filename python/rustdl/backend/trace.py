@@ -17,7 +17,8 @@ from rustdl.backend import structure
 from rustdl.backend.global_state import state
 from rustdl.backend.stateless_scope import StatelessScope
 from rustdl.backend.tensor import convert_to_tensor
-from rustdl.backend.trace_errors import check_leaks, explain, traced_outside
+from rustdl.backend.trace_errors import check_leaks, check_result, explain, traced_outside
+from rustdl.backend.variable import Variable
 
 
 class TraceScope(StatelessScope):
@@ -60,7 +61,13 @@ def in_trace() -> bool:
     return False
 
 
-def _is_array(x: Any) -> bool:
+def is_input(x: Any) -> bool:
+    """Whether a leaf of the arguments is an input of the plan: an array of any kind.
+
+    Not variables: those are the function's state, read and assigned where they stand.
+    """
+    if isinstance(x, Variable):
+        return False
     return isinstance(x, (Tensor, np.ndarray, np.generic)) or hasattr(x, "__rustdl_tensor__")
 
 
@@ -77,7 +84,8 @@ def trace_graph(fn: Callable[..., Any], args: Any, kwargs: Any = None) -> Traced
 
     Args:
         fn: The function.
-        args: Its arguments; every tensor or array in their structures becomes a placeholder.
+        args: Its arguments; every tensor or array in their structures becomes a placeholder. Variables stay what they
+            are.
         kwargs: Its keyword arguments, likewise.
 
     Returns:
@@ -86,7 +94,7 @@ def trace_graph(fn: Callable[..., Any], args: Any, kwargs: Any = None) -> Traced
     inputs: list[Tensor] = []
 
     def fake(x: Any) -> Any:
-        if not _is_array(x):
+        if not is_input(x):
             return x
         x = convert_to_tensor(x)
         inputs.append(_rustdl.placeholder(x.shape, x.dtype))
@@ -105,6 +113,7 @@ def trace_graph(fn: Callable[..., Any], args: Any, kwargs: Any = None) -> Traced
             raise
         raise explained from error
     check_leaks(fn, args, outside)
+    check_result(fn, outputs)
     return Traced(inputs, outputs, scope)
 
 
@@ -123,6 +132,7 @@ class Compiled:
         self._constants = [None if isinstance(x, Tensor) and x.is_traced else x for x in flat]
         computed = [x for x in flat if isinstance(x, Tensor) and x.is_traced]
         self._is_computed = [isinstance(x, Tensor) and x.is_traced for x in flat]
+        self._is_single = isinstance(traced.outputs, Tensor) and self._is_computed == [True]
         reads = list(traced.scope.reads.values())
         writes = list(traced.scope.writes.values())
         self.variables = list({id(v): v for v, _ in (*reads, *writes)}.values())
@@ -136,11 +146,16 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Runs the plan."""
-        arrays = [convert_to_tensor(x) for x in structure.flatten((args, kwargs)) if _is_array(x)]
-        return self.unpack(self.plan.run(arrays))
+        return self.run([x for x in structure.flatten((args, kwargs)) if is_input(x)])
+
+    def run(self, arrays: list[Any]) -> Any:
+        """Runs the plan for the arrays among the arguments, in order."""
+        return self.unpack(self.plan.run([x if type(x) is Tensor else convert_to_tensor(x) for x in arrays]))
 
     def unpack(self, computed: list[Tensor]) -> Any:
         """The structure that the function returned, around the outputs of the plan."""
+        if self._is_single:
+            return computed[0]
         values = iter(computed)
         flat = [
             next(values) if is_computed else constant

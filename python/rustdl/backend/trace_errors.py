@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from rustdl._rustdl import Tensor
+from rustdl.backend import structure
 from rustdl.errors import TracedError
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -95,7 +96,8 @@ def explain(error: Exception, fn: Callable[..., Any]) -> Exception:
         error.add_note(f"while {name} was being compiled:\n  {place}")
         error._rustdl_explained = True  # type: ignore[attr-defined]
         return error
-    message = f"{error}\n  {place}\n  while {name} was being compiled"
+    said = "a tensor without value cannot be looked up" if isinstance(error, KeyError) else error
+    message = f"{said}\n  {place}\n  while {name} was being compiled"
     advice = _advice(place.source)
     if advice:
         message += f": {advice}"
@@ -196,18 +198,63 @@ def check_leaks(fn: Any, args: Any, before: dict[int, str]) -> None:
         )
 
 
+def check_result(fn: Any, result: Any) -> None:
+    """Raises if a traced tensor is in a result where a run of the plan cannot put its value.
+
+    Args:
+        fn: The function that was traced.
+        result: What it returned.
+
+    Raises:
+        TracedError: For iterators, and objects of unknown classes that hold a traced tensor.
+    """
+    for leaf in structure.flatten(result):
+        if leaf is None or isinstance(leaf, (Tensor, int, float, str)):
+            continue
+        why = None
+        if isinstance(leaf, Iterator):
+            why = f"a {type(leaf).__name__}, whose code would run after the trace: return a list or tuple"
+        else:
+            inner = _reachable(type(leaf).__name__, leaf)
+            held = [path for path, x in inner if isinstance(x, Tensor) and x.is_traced]
+            if held:
+                why = (
+                    f"an object with a traced tensor in `{held[0]}`, where no later call can put a value; "
+                    "return tensors in dictionaries, lists, tuples or dataclasses"
+                )
+        if why is not None:
+            name = getattr(fn, "__qualname__", type(fn).__name__)
+            place = _returner(_plain_function(fn))
+            raise TracedError(f"jit: the function returned {why}\n  {place}\n  while {name} was being compiled")
+
+
+def _returner(fn: Any) -> Place | str:
+    """The last line of a function that returns something; its first line if none is found."""
+    code = getattr(fn, "__code__", None)
+    if code is None:
+        return repr(fn)
+    lines = [node.lineno for node in _nodes(fn) if isinstance(node, ast.Return)]
+    line = code.co_firstlineno + (max(lines) - 1 if lines else 0)
+    return Place(code.co_filename, line, fn.__qualname__)
+
+
+def _nodes(fn: Any) -> list[ast.AST]:
+    """The syntax of a function, outer parts first; lines count from its first line."""
+    try:
+        lines, _ = inspect.getsourcelines(fn)
+        return list(ast.walk(ast.parse(textwrap.dedent("".join(lines)))))
+    except (OSError, SyntaxError, TypeError):
+        return []
+
+
 def _writer(fn: Any, path: str) -> Place:
     """The line of a function that writes to a path such as `losses[0]`; its first line if none is found."""
     code = fn.__code__
     base = path.split("[", maxsplit=1)[0]
-    try:
-        lines, first = inspect.getsourcelines(fn)
-        parsed = ast.parse(textwrap.dedent("".join(lines)))
-    except (OSError, SyntaxError, TypeError):
-        return Place(code.co_filename, code.co_firstlineno, fn.__qualname__)
-    for node in ast.walk(parsed):
+    for node in _nodes(fn):
         if base in _written(node):
-            return Place(code.co_filename, first + node.lineno - 1, fn.__qualname__)  # type: ignore[attr-defined]
+            line = code.co_firstlineno + node.lineno - 1  # type: ignore[attr-defined]
+            return Place(code.co_filename, line, fn.__qualname__)
     return Place(code.co_filename, code.co_firstlineno, fn.__qualname__)
 
 

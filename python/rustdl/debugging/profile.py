@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 
 from rustdl.backend import structure
 from rustdl.backend.jit import Jitted
-from rustdl.backend.subtrace import is_array
 from rustdl.backend.tensor import convert_to_tensor
-from rustdl.backend.trace import Compiled, trace
+from rustdl.backend.trace import Compiled, is_input, trace
 
 
 class ProfileRow(NamedTuple):
@@ -143,7 +142,7 @@ def profile(fn: Callable[..., Any], *args: Any, repeats: int = 10, **kwargs: Any
 
 def profile_plan(compiled: Compiled, args: Any, kwargs: Any, repeats: int, name: str) -> Profile:
     """The `Profile` of a compiled function; see `profile`."""
-    arrays = [convert_to_tensor(x) for x in structure.flatten((args, kwargs)) if is_array(x)]
+    arrays = [convert_to_tensor(x) for x in structure.flatten((args, kwargs)) if is_input(x)]
     before = [(variable, variable.cell.get()) for variable in compiled.variables]
     try:
         measured = compiled.plan.profile(arrays, repeats)

@@ -124,4 +124,4 @@ def _losses(x: Any, kernel: Any, bias: Any, labels: Any, size: int) -> Any:
         grads = [engine.cast(dx, x.dtype), engine.cast(engine.concatenate(columns, axis=1), kernel.dtype)]
         return grads if bias is None else [*grads, engine.concatenate(sides, axis=0)]
 
-    return _rustdl.custom_vjp(inputs, value, gradient)
+    return _rustdl.custom_vjp(inputs, [value], lambda upstream: gradient(*upstream))[0]

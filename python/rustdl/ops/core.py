@@ -7,6 +7,7 @@ computed and selected from. Loops stand in `loops.py`.
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -14,9 +15,12 @@ import numpy as np
 
 from rustdl import _rustdl, backend, tree
 from rustdl._rustdl import Tensor
+from rustdl._rustdl import ops as engine
+from rustdl.backend import structure
 from rustdl.backend.dtypes import is_float_dtype, standardize_dtype
 from rustdl.backend.keras_tensor import KerasTensor
 from rustdl.backend.stateless_scope import StatelessScope
+from rustdl.backend.subtrace import is_value
 from rustdl.ops._symbolic import symbolic
 
 convert_to_numpy = backend.convert_to_numpy
@@ -125,36 +129,91 @@ def custom_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
     """A function with a gradient of its own.
 
     Args:
-        f: Returns a pair: the value, and a function `grad(*args, upstream=None)` from the gradient by the value
-            (`upstream`) to that by each argument.
+        f: Returns a pair: the value, and a function that makes the gradients by the arguments from that by the value:
+            `grad(upstream)`, or `grad(*args, upstream=None)`. Value and arguments may be nested structures: `upstream`
+            has that of the value, the gradient that of the argument. For several arguments it returns a tuple; `None`
+            stands for no gradient. Keyword arguments are not differentiated. What `grad` computes from the
+            arguments of `f` is differentiated for gradients of higher order.
 
     Returns:
         A function that returns the value.
 
     Raises:
-        NotImplementedError: Where the call is being differentiated and the engine cannot call back.
+        TypeError: `f` does not return a pair with a function.
+        ValueError: Gradients that do not fit the arguments.
+
+    Example:
+        >>> import rustdl
+        >>> @rustdl.custom_gradient
+        ... def log1pexp(x):
+        ...     e = rustdl.ops.exp(x)
+        ...     return rustdl.ops.log(1 + e), lambda upstream: upstream * (1 - 1 / (1 + e))
+        >>> float(rustdl.grad(log1pexp)(100.0))
+        1.0
     """
 
     @functools.wraps(f)
     def call(*args: Any, **kwargs: Any) -> Any:
-        arguments: list[Any] = [backend.convert_to_tensor(x) if not isinstance(x, KerasTensor) else x for x in args]
-        if any(isinstance(x, KerasTensor) for x in arguments):
-            return f(*arguments, **kwargs)[0]
-        custom_vjp = getattr(_rustdl, "custom_vjp", None)
-        if custom_vjp is None:
-            if any(x.is_recorded for x in arguments):
-                raise NotImplementedError("custom_gradient: this build of the engine cannot call back for gradients")
-            return f(*arguments, **kwargs)[0]
-        constants = [_rustdl.detach(x) if not x.is_traced else x for x in arguments]
-        value, gradient = f(*constants, **kwargs)
+        if any(isinstance(x, KerasTensor) for x in structure.flatten((args, kwargs))):
+            return f(*args, **kwargs)[0]
+        tensors: list[Any] = []
+        counts: list[int] = []
 
-        def vjp(upstream: Any) -> list[Any]:
-            found = gradient(upstream=upstream)
-            return list(found) if isinstance(found, (list, tuple)) else [found]
+        def take(x: Any) -> Any:
+            if not is_value(x):
+                return x
+            tensors.append(backend.convert_to_tensor(x))
+            return tensors[-1]
 
-        return custom_vjp(arguments, value, vjp)
+        arguments = []
+        for x in args:
+            before = len(tensors)
+            arguments.append(structure.map_leaves(take, x))
+            counts.append(len(tensors) - before)
+        pair = f(*arguments, **kwargs)
+        if not (isinstance(pair, tuple) and len(pair) == 2 and callable(pair[1])):
+            raise TypeError("custom_gradient: the function must return a pair of a value and a gradient function")
+        value, gradient = pair
+        flat = [backend.convert_to_tensor(y) for y in structure.flatten(value)]
+        by_name = _takes_upstream(gradient)
+
+        def vjp(upstream: list[Any]) -> list[Any]:
+            given = structure.pack(value, upstream)
+            found = gradient(upstream=given) if by_name else gradient(given)
+            return _gradients_of_arguments(found, counts)
+
+        # Gradients go to the arguments by the function given alone, not through the computation of the value.
+        kept = [y if y.is_traced else _rustdl.detach(y) for y in flat]
+        return structure.pack(value, _rustdl.custom_vjp(tensors, kept, vjp))
 
     return call
+
+
+def _takes_upstream(gradient: Callable[..., Any]) -> bool:
+    """Whether a gradient function wants its argument as `upstream=`."""
+    try:
+        parameters = inspect.signature(gradient).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    return any(p.name == "upstream" or p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def _gradients_of_arguments(found: Any, counts: list[int]) -> list[Any]:
+    """One gradient for each tensor of the arguments, of which each holds so many."""
+    parts = list(found) if isinstance(found, (list, tuple)) and len(found) == len(counts) else [found]
+    if len(counts) == 1 and len(parts) == 1 and len(structure.flatten(parts[0])) != counts[0]:
+        parts = [found]
+    if len(parts) != len(counts):
+        raise ValueError(f"the gradient function gave {len(parts)} gradients for {len(counts)} arguments")
+    grads: list[Any] = []
+    for i, (part, count) in enumerate(zip(parts, counts, strict=True)):
+        leaves = [None] * count if part is None else structure.flatten(part)
+        if len(leaves) > count:  # what stands in the structure of the argument but is no tensor
+            leaves = [g for g in leaves if g is None or is_value(g)]
+        if len(leaves) != count:
+            raise ValueError(f"the gradient of argument {i} has {len(leaves)} tensors, the argument {count}")
+        grads += [None if g is None else backend.convert_to_tensor(g) for g in leaves]
+    return grads
 
 
 class _BranchScope(StatelessScope):
@@ -182,7 +241,7 @@ def _is_known(x: Any) -> bool:
     return not (isinstance(x, Tensor) and x.is_traced)
 
 
-def _select(branches: list[Callable[[], Any]], choose: Callable[[list[Any]], Any]) -> Any:
+def _select(name: str, branches: list[Callable[[], Any]], choose: Callable[[list[Any]], Any]) -> Any:
     """Runs all branches and chooses among their results and assignments."""
     results, writes = [], []
     for branch in branches:
@@ -195,9 +254,24 @@ def _select(branches: list[Callable[[], Any]], choose: Callable[[list[Any]], Any
         variable.assign(choose([branch[key][1] if key in branch else before for branch in writes]))
     if all(not tree.is_nested(r) and r is None for r in results):
         return None
-    for other in results[1:]:
-        tree.assert_same_structure(results[0], other)
-    return tree.map_structure(lambda *leaves: choose(list(leaves)), *results)
+    for i, other in enumerate(results[1:], 1):
+        try:
+            tree.assert_same_structure(results[0], other)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{name}: branches 0 and {i} return different structures: {error}") from None
+    return tree.map_structure(lambda *leaves: choose(_alike(name, list(leaves))), *results)
+
+
+def _alike(name: str, leaves: list[Any]) -> list[Any]:
+    """The results of the branches for one place, which must have one shape and dtype; Python numbers take the dtype."""
+    shapes = [tuple(getattr(x, "shape", ())) for x in leaves]
+    dtypes = [str(x.dtype) for x in leaves if hasattr(x, "dtype")]
+    if len(set(shapes)) > 1 or len(set(dtypes)) > 1 or 0 < sum(x is None for x in leaves) < len(leaves):
+        said = ", ".join(f"{x.dtype}{list(x.shape)}" if hasattr(x, "dtype") else repr(x) for x in leaves)
+        raise ValueError(
+            f"{name}: the branches must return the same shapes and dtypes, got {said}: cast, reshape or broadcast them"
+        )
+    return leaves
 
 
 def _choose_where(pred: Any, leaves: list[Any]) -> Any:
@@ -221,7 +295,7 @@ def _cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) ->
     if _is_known(pred):
         return true_fn() if bool(pred) else false_fn()
     pred = backend.cast(pred, "bool")
-    return _select([true_fn, false_fn], lambda leaves: _choose_where(pred, leaves))
+    return _select("cond", [true_fn, false_fn], lambda leaves: _choose_where(pred, leaves))
 
 
 _symbolic_cond: Any = symbolic(_cond, "cond")
@@ -234,6 +308,9 @@ def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> 
         pred: A boolean scalar.
         true_fn: Called where it is true.
         false_fn: Called where it is false; its result has the same structure, shapes and dtypes.
+
+    Raises:
+        ValueError: While a step is compiled: the results differ in structure, shape or dtype.
 
     Example:
         >>> cond(True, lambda: 1, lambda: 2)
@@ -257,7 +334,7 @@ def _switch(index: Any, branches: Any, *operands: Any) -> Any:
             chosen = ops.where(index <= i, leaves[i], chosen)
         return chosen
 
-    return _select([functools.partial(branch, *operands) for branch in branches], choose)
+    return _select("switch", [functools.partial(branch, *operands) for branch in branches], choose)
 
 
 _symbolic_switch: Any = symbolic(_switch, "switch")
@@ -330,8 +407,6 @@ def slice(inputs: Any, start_indices: Any, shape: Any) -> Any:
 
 
 def _slice_update(inputs: Any, start_indices: Any, updates: Any) -> Any:
-    from rustdl import ops
-
     x = backend.convert_to_tensor(inputs)
     updates = backend.cast(backend.convert_to_tensor(updates), x.dtype)
     if len(updates.shape) != len(x.shape):
@@ -339,23 +414,9 @@ def _slice_update(inputs: Any, start_indices: Any, updates: Any) -> Any:
             f"slice_update: `updates` of shape {tuple(updates.shape)} must have the rank of `inputs`, of shape "
             f"{tuple(x.shape)}"
         )
-    index: Any = None
-    for axis, (size, length) in enumerate(zip(updates.shape, x.shape, strict=True)):
-        start = start_indices[axis]
-        if _is_known(start):
-            start = max(min(int(start), length - size), 0)
-        else:
-            start = ops.clip(backend.cast(start, "int32"), 0, length - size)
-        place = [1] * len(x.shape)
-        place[axis] = size
-        positions = ops.reshape(ops.arange(size, dtype="int32") + start, place)
-        index = positions if index is None else index * length + positions
-    flat = ops.scatter_update(
-        ops.reshape(x, [-1]),
-        ops.reshape(ops.broadcast_to(index, updates.shape), [-1, 1]),
-        ops.reshape(updates, [-1]),
-    )
-    return ops.reshape(flat, x.shape)
+    starts = _known_starts(start_indices)
+    index = backend.convert_to_tensor(start_indices if starts is None else starts, dtype="int32")
+    return engine.slice_update(x, index, updates)
 
 
 _symbolic_slice_update: Any = symbolic(_slice_update, "slice_update")

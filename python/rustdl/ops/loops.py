@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from rustdl import _rustdl, backend, tree
 from rustdl._rustdl import Tensor
+from rustdl.backend.global_state import settings
 from rustdl.backend.stateless_scope import StatelessScope
 from rustdl.errors import TracedError
 from rustdl.ops._symbolic import symbolic
@@ -137,6 +138,11 @@ def _with_dtypes(init: Any, after: Any) -> Any:
     return tree.pack_sequence_as(init, flat)
 
 
+def _runs_op_by_op() -> bool:
+    """Whether each step is to be seen: then NaN is found at the op of the body that makes it."""
+    return bool(settings.get("debug_nans"))
+
+
 def _stack_results(results: list[Any]) -> Any:
     from rustdl import ops
 
@@ -188,7 +194,7 @@ def _scan(f: Any, init: Any, xs: Any = None, length: int | None = None, reverse:
     if any(x.shape[0] != n for x in flat):
         raise ValueError(f"scan: {n} steps, but the first sizes of `xs` are {[x.shape[0] for x in flat]}")
     start = tree.map_structure(backend.convert_to_tensor, init)
-    if unroll is True or 0 < n < _UNROLL_BELOW:
+    if unroll is True or 0 < n < _UNROLL_BELOW or (n > 0 and _runs_op_by_op()):
         return _python_scan(f, start, xs, flat, n, reverse)
     try:
         return _looped_scan(f, start, xs, flat, n, reverse, init)
@@ -238,7 +244,7 @@ def _map(f: Any, xs: Any) -> Any:
     def unrolled() -> Any:
         return _stack_results([one([leaf[i] for leaf in flat]) for i in range(n)])
 
-    if 0 < n < _UNROLL_BELOW:
+    if 0 < n < _UNROLL_BELOW or (n > 0 and _runs_op_by_op()):
         return unrolled()
     try:
         step = _trace("map", lambda _, slices: one(slices), [], flat)
@@ -300,7 +306,7 @@ def _fori_loop(lower: Any, upper: Any, body_fun: Any, init_val: Any) -> Any:
             value = body_fun(i, value)
         return value
 
-    if last - first < _UNROLL_BELOW:
+    if last - first < _UNROLL_BELOW or _runs_op_by_op():
         return plain()
 
     def step(carry: Any, _: Any) -> Any:
