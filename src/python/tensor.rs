@@ -510,14 +510,22 @@ impl PyTensor {
     ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyAny>,))> {
         Ok((slf.get_type().into_any(), (Self::numpy(slf)?,)))
     }
-    /// Tensors come before numpy arrays in mixed expressions.
+    /// Tensors come before numpy arrays in mixed expressions; numpy's functions take them as arrays.
     #[classattr]
     fn __array_priority__() -> i32 {
         100
     }
-    #[classattr]
-    fn __array_ufunc__() -> Option<bool> {
-        None
+    /// The mask that a layer has attached, or `None`; it is kept beside the tensor, in Python.
+    #[getter]
+    fn _keras_mask<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let masking = slf.py().import("rustdl.backend.masking")?;
+        masking.call_method1("get_keras_mask", (slf,))
+    }
+    #[setter(_keras_mask)]
+    fn set_keras_mask(slf: &Bound<'_, Self>, mask: Bound<'_, PyAny>) -> PyResult<()> {
+        let masking = slf.py().import("rustdl.backend.masking")?;
+        masking.call_method1("set_keras_mask", (slf, mask))?;
+        Ok(())
     }
 }
 

@@ -274,10 +274,11 @@ def test_memory_does_not_grow_with_the_steps():
 # ------------------------------------------------------------------------------------------------------ Python's part
 
 
-def python_calls(model, rows):
+def python_calls(model, rows, arguments):
     """How many Python functions one epoch over so many rows calls."""
     x, y = np.resize(X, (rows, 20)), np.resize(Y, rows)
-    model.fit(x, y, batch_size=4, verbose=0)
+    arguments = arguments(x, y)
+    model.fit(x, y, batch_size=4, verbose=0, **arguments)
     calls = 0
 
     def count(frame, event, argument):
@@ -286,17 +287,40 @@ def python_calls(model, rows):
 
     sys.setprofile(count)
     try:
-        model.fit(x, y, batch_size=4, verbose=0)
+        model.fit(x, y, batch_size=4, verbose=0, **arguments)
     finally:
         sys.setprofile(None)
     return calls
 
 
-def test_no_python_runs_for_a_batch():
+THIN = {
+    "plain": lambda x, y: {},
+    "in order": lambda x, y: {"shuffle": False},
+    "shuffled batches": lambda x, y: {"shuffle": "batch"},
+    "class weights": lambda x, y: {"class_weight": {0: 0.5, 3: 2.0}},
+    "sample weights": lambda x, y: {"sample_weight": np.linspace(0, 1, len(x))},
+    "validation data": lambda x, y: {"validation_data": (x, y)},
+    "weighted validation data": lambda x, y: {"validation_data": (x, y, np.linspace(0, 1, len(x)))},
+    "validation split": lambda x, y: {"validation_split": 0.5},
+    "callbacks of epochs": lambda x, y: {
+        "callbacks": [keras.callbacks.EarlyStopping("loss"), keras.callbacks.ReduceLROnPlateau("loss")]
+    },
+}
+
+
+@pytest.mark.parametrize("kind", THIN)
+def test_no_python_runs_for_a_batch(kind):
     model = mlp()
+    model.add(layers.BatchNormalization())
+    model.compile(
+        keras.optimizers.AdamW(keras.optimizers.schedules.CosineDecay(0.01, 100), clipnorm=1.0, use_ema=True),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(2)],
+        weighted_metrics=["accuracy"],
+    )
     gc.disable()
     try:
-        few, many = python_calls(model, 64), python_calls(model, 64 * 50)
+        few, many = (python_calls(model, rows, THIN[kind]) for rows in (64, 64 * 50))
     finally:
         gc.enable()
     # 16 batches and 800 batches: the same calls.

@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import weakref
 from typing import Any
 
-# Masks of tensors that take no attributes, by id; the weak reference removes an entry with its tensor.
+from rustdl._rustdl import Tensor
+
+# Masks of tensors, which take no attributes of their own, by id; the weak reference removes an entry with its tensor.
+# Their property `_keras_mask` reads and writes here.
 _masks: dict[int, tuple[Any, Any]] = {}
 
 
 def set_keras_mask(x: Any, mask: Any) -> None:
     """Attaches a mask to a tensor, or takes it off with `None`."""
-    try:
-        x._keras_mask = mask
+    if not isinstance(x, Tensor):
+        with contextlib.suppress(AttributeError):
+            x._keras_mask = mask
         return
-    except AttributeError:
-        pass
     key = id(x)
     if mask is None:
         _masks.pop(key, None)
         return
-    try:
-        reference = weakref.ref(x, lambda _: _masks.pop(key, None) and None)
-    except TypeError:
-        return
-    _masks[key] = (reference, mask)
+    _masks[key] = (weakref.ref(x, lambda _: _masks.pop(key, None) and None), mask)
 
 
 def get_keras_mask(x: Any) -> Any:
     """The mask of a tensor, or `None`."""
-    if _masks:
-        entry = _masks.get(id(x))
-        if entry is not None and entry[0]() is x:
-            return entry[1]
-    return getattr(x, "_keras_mask", None)
+    if not isinstance(x, Tensor):
+        return getattr(x, "_keras_mask", None)
+    entry = _masks.get(id(x))
+    return entry[1] if entry is not None and entry[0]() is x else None

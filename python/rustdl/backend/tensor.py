@@ -71,6 +71,15 @@ def _all_python(x: Any) -> bool:
     return type(x) in (int, float, bool)
 
 
+def is_text(array: Any) -> bool:
+    """Whether an array holds strings, as numpy's own kind or as objects."""
+    if not isinstance(array, np.ndarray):
+        return False
+    if array.dtype.kind == "O":
+        return array.size > 0 and all(isinstance(entry, str) for entry in array.flat)
+    return array.dtype.kind in "UT"
+
+
 def convert_to_numpy(x: Any) -> Any:
     """A numpy array of a tensor, variable or nested list; it may share memory and then is read-only."""
     if isinstance(x, KerasTensor):

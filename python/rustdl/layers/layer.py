@@ -482,7 +482,7 @@ class Layer(LayerState, Operation):
                 return args, kwargs
 
         def leaf(x: Any) -> Any:
-            if isinstance(x, KerasTensor):
+            if isinstance(x, KerasTensor) or backend.is_text(x):
                 return x
             converted = policy.convert_input(x, autocast, dtype)
             if converted is not x:
@@ -499,11 +499,14 @@ class Layer(LayerState, Operation):
             if type(arg) is Tensor:
                 continue
             for x in tree.flatten(arg):
-                if x is not None and not isinstance(x, (Tensor, KerasTensor, Variable)):
-                    raise ValueError(
-                        "Only input tensors may be passed as positional arguments. The following argument value should "
-                        f"be passed as a keyword argument: {x} (of type {type(x)})"
-                    )
+                if x is None or isinstance(x, (Tensor, KerasTensor, Variable)):
+                    continue
+                if backend.is_text(x) and any(not layer.supports_jit for layer in self._flatten_layers()):
+                    continue  # a layer inside turns text into numbers
+                raise ValueError(
+                    "Only input tensors may be passed as positional arguments. The following argument value should "
+                    f"be passed as a keyword argument: {x} (of type {type(x)})"
+                )
 
     def _with_masks(self, spec: CallSpec, args: Any, kwargs: Any) -> tuple[Any, Any]:
         """Fills `mask` (or `<argument>_mask` where several arguments are tensors) from the masks of the tensors."""

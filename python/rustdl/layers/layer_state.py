@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -299,8 +300,9 @@ def _is_layer(x: Any) -> bool:
 
 
 def _is_metric(x: Any) -> bool:
-    # A metric only exists where its module was imported.
-    return hasattr(type(x), "update_state") and hasattr(type(x), "reset_state")
+    # A metric only exists where its module was imported. (Layers that adapt have an `update_state` too.)
+    module = sys.modules.get("rustdl.metrics.metric")
+    return module is not None and isinstance(x, module.Metric)
 
 
 def _is_seed_generator(x: Any) -> bool:

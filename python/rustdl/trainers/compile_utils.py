@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rustdl import losses as losses_module
@@ -10,6 +10,8 @@ from rustdl import metrics as metrics_module
 from rustdl import ops, tree
 from rustdl.losses.loss import Loss
 from rustdl.metrics.metric import Metric
+from rustdl.trainers import structured_loss
+from rustdl.trainers.label_checks import check_shapes
 
 Tensor = Any
 
@@ -421,6 +423,8 @@ class CompileLoss(Loss):
         self._used: list[int] = []
         # One entry an output: (loss or None, weight or None, tracker or None).
         self._parts: list[tuple[Loss | None, Any, Metric | None]] = []
+        # Losses over structures of outputs: then there are no parts, but these terms with their trackers.
+        self._terms: list[tuple[structured_loss.Term, Metric | None]] = []
 
     @property
     def variables(self) -> list[Any]:
@@ -428,8 +432,10 @@ class CompileLoss(Loss):
         return [v for metric in self.metrics for v in metric.variables]
 
     def parts(self) -> list[tuple[str | None, Loss | None]]:
-        """Name and loss of each output."""
+        """Name and loss of each output; nothing where losses are computed over structures of outputs."""
         assert self._outputs is not None
+        if self._terms:
+            return []
         return [(name, part[0]) for name, part in zip(self._outputs.names, self._parts, strict=True)]
 
     def split(self, y: Any) -> list[Any]:
@@ -440,6 +446,9 @@ class CompileLoss(Loss):
     def build(self, y_true: Any, y_pred: Any) -> None:
         """Makes the losses, for targets and predictions of these shapes."""
         outputs = Outputs(y_pred, self.output_names)
+        if structured_loss.is_structured(self._user_loss, y_pred):
+            self._build_terms(outputs, y_true, y_pred)
+            return
         given = [_alone(entry) for entry in outputs.spread(self._user_loss, "loss", False)]
         self._used = [i for i, g in enumerate(given) if g is not None]
         weights = outputs.spread(self._user_loss_weights, "loss_weights", False)
@@ -468,6 +477,36 @@ class CompileLoss(Loss):
         self._outputs = outputs
         self.built = True
 
+    def _build_terms(self, outputs: Outputs, y_true: Any, y_pred: Any) -> None:
+        """Makes losses over structures of outputs."""
+        weighted = structured_loss.with_weights(self._user_loss, self._user_loss_weights)
+        terms = structured_loss.match(weighted, y_pred, tree.pack_sequence_as(y_pred, outputs.names))
+        y_true = structured_loss.like_predictions(y_true, y_pred, outputs.names)
+        self._terms, self.metrics, self._parts = [], [], []
+        for term in terms:
+            made = get_loss(term.loss, structured_loss.at(term.path, y_true), structured_loss.at(term.path, y_pred))
+            assert made is not None
+            tracker = metrics_module.Mean(name=f"{term.name or made.name}_loss") if len(terms) > 1 else None
+            self.metrics += [] if tracker is None else [tracker]
+            self._terms.append((term._replace(loss=made), tracker))
+        self._outputs = outputs
+        self.built = True
+
+    def _call_terms(self, outputs: Outputs, y_true: Any, y_pred: Any, sample_weight: Any) -> Tensor:
+        y_pred = tree.pack_sequence_as(outputs.structure, tree.flatten(y_pred))
+        y_true = structured_loss.like_predictions(y_true, y_pred, outputs.names)
+        nested = isinstance(sample_weight, (list, tuple, dict))
+        total = None
+        for (path, loss, weight, _), tracker in self._terms:
+            w = structured_loss.at(path, sample_weight) if nested else sample_weight
+            predictions = structured_loss.at(path, y_pred)
+            value = ops.cast(loss(structured_loss.at(path, y_true), predictions, w), self.dtype)
+            if tracker is not None:
+                tracker.update_state(value, sample_weight=tree.flatten(predictions)[0].shape[0])
+            value = value if weight is None else value * weight
+            total = value if total is None else total + value
+        return total
+
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
         return self.call(y_true, y_pred, sample_weight)
 
@@ -475,6 +514,8 @@ class CompileLoss(Loss):
         if not self.built:
             self.build(y_true, y_pred)
         assert self._outputs is not None
+        if self._terms:
+            return self._call_terms(self._outputs, y_true, y_pred, sample_weight)
         targets, predictions = self._outputs.flatten(y_true, "y", self._used), tree.flatten(y_pred)
         weights = spread_weights(self._outputs, sample_weight)
         terms = []
@@ -519,62 +560,6 @@ def _is_own(loss: Any) -> bool:
 def _unnamed(outputs: Outputs, index: int, loss: Loss) -> str:
     """A name for the tracker of an output without one."""
     return loss.name if index == 0 or outputs.count == 1 else f"{loss.name}_{index}"
-
-
-_ELEMENTWISE: frozenset[Callable[..., Any]] = losses_module.BUILT_IN_FUNCTIONS - {
-    losses_module.sparse_categorical_crossentropy,
-    losses_module.categorical_generalized_cross_entropy,
-    losses_module.ctc,
-    losses_module.circle,
-}
-
-
-def check_shapes(loss: Any, output: str | None, y_true: Any, y_pred: Any) -> None:
-    """Raises ValueError where targets cannot be compared with predictions."""
-    fn = getattr(loss, "fn", None)
-    if y_true is None or not hasattr(y_true, "shape") or not hasattr(y_pred, "shape"):
-        return
-    where = f" of output '{output}'" if output else ""
-    true_shape, pred_shape = tuple(y_true.shape), tuple(y_pred.shape)
-    if fn is losses_module.sparse_categorical_crossentropy:
-        expected = pred_shape[:-1]
-        if true_shape not in (expected, (*expected, 1)) and _elements(true_shape) != _elements(expected):
-            raise ValueError(
-                f"Loss '{loss.name}'{where}: targets have shape {true_shape}, predictions {pred_shape}: expected "
-                "class indices of "
-                f"shape {expected}. For one-hot targets use `categorical_crossentropy`."
-            )
-        return
-    if fn not in _ELEMENTWISE:
-        return
-
-    true_aligned, pred_aligned = _aligned(true_shape, pred_shape)
-    if not all(
-        a == b or 1 in (a, b) or None in (a, b) for a, b in zip(true_aligned[::-1], pred_aligned[::-1], strict=False)
-    ):
-        hint = ""
-        if fn is losses_module.categorical_crossentropy and len(true_shape) < len(pred_shape):
-            hint = " For class indices use `sparse_categorical_crossentropy`."
-        raise ValueError(
-            f"Loss '{loss.name}'{where}: targets of shape {true_shape} do not fit predictions of shape {pred_shape}. "
-            f"Give the last layer as many units as a target has numbers, or reshape the targets.{hint}"
-        )
-
-
-def _aligned(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Shapes after the step that brings ranks that differ by a trailing 1 together."""
-    if len(a) == len(b) + 1 and a[-1] == 1:
-        return a[:-1], b
-    if len(b) == len(a) + 1 and b[-1] == 1:
-        return a, b[:-1]
-    return a, b
-
-
-def _elements(shape: tuple[int, ...]) -> int:
-    count = 1
-    for n in shape:
-        count *= n or 0
-    return count
 
 
 def get_loss_or_none(identifier: str) -> None:

@@ -33,6 +33,11 @@ class Feed:
     def __init__(self, adapter: DataAdapter, steps_per_epoch: int | None = None, steps_per_execution: int = 1) -> None:
         if steps_per_epoch is not None and (not isinstance(steps_per_epoch, int) or steps_per_epoch < 0):
             raise ValueError(f"The number of steps must be a positive integer or None. Received: {steps_per_epoch!r}")
+        from rustdl import config
+
+        limit = config.max_steps_per_epoch()
+        if limit is not None:
+            steps_per_epoch = limit if steps_per_epoch is None else min(limit, steps_per_epoch)
         self.adapter = adapter
         self.steps_per_epoch = steps_per_epoch
         self.steps_per_execution = steps_per_execution
@@ -45,13 +50,7 @@ class Feed:
     @property
     def num_batches(self) -> int | None:
         """Number of batches of an epoch; None where it is not known."""
-        from rustdl import config
-
-        count = self.steps_per_epoch if self.steps_per_epoch is not None else self.adapter.num_batches
-        limit: int | None = getattr(config, "max_steps_per_epoch", lambda: None)()
-        if limit is None:
-            return count
-        return limit if count is None else min(count, limit)
+        return self.steps_per_epoch if self.steps_per_epoch is not None else self.adapter.num_batches
 
     def peek(self) -> Any:
         """The first batch, which is given again afterwards; None if there is none."""

@@ -569,6 +569,7 @@ class Trainer:
 
     def _symbolic_build(self, x: Any, y: Any) -> Any:
         """Makes all state for a batch; returns predictions without values (None where the model cannot be called)."""
+        self._check_text(x)
         built = all(layer.built for layer in self._flatten_layers())  # type: ignore[attr-defined]
         parts = [p for p in (self._compile_metrics, self._compile_loss) if p is not None and not p.built]
         wants_targets = self._compile_loss is not None and y is not None
@@ -604,6 +605,16 @@ class Trainer:
         if self.optimizer is not None and not self.optimizer.built and self.trainable_variables:  # type: ignore[attr-defined]
             self.optimizer.build(self.trainable_variables)  # type: ignore[attr-defined]
         return y_pred
+
+    def _check_text(self, x: Any) -> None:
+        """Text is for layers that look up its values, with which steps are not compiled."""
+        text = [leaf for leaf in tree.flatten(x) if backend.is_text(leaf)]
+        if text and not self.run_eagerly and self._supports_compilation():
+            raise ValueError(
+                f"`x` has dtype {text[0].dtype}, expected numbers: model '{self.name}' has no layer that "  # type: ignore[attr-defined]
+                "takes text. Put a `TextVectorization` or `StringLookup` layer at its front, or encode the text as "
+                "integers first (for example with numpy.unique(..., return_inverse=True))."
+            )
 
     def _predictions_without_values(self, x: Any) -> Any:
         def spec(a: Any) -> Any:
@@ -735,6 +746,8 @@ class Trainer:
         return outputs
 
     def _build_for_prediction(self, batch: Any) -> None:
+        if batch is not None:
+            self._check_text(batch)
         if batch is None or all(layer.built for layer in self._flatten_layers()):  # type: ignore[attr-defined]
             return
         if self._has_own("predict_step"):
@@ -758,7 +771,7 @@ class Trainer:
 
     def _predict_one(self, x: Any) -> Any:
         function = self.make_predict_function()
-        batch = (tree.map_structure(lambda a: backend.convert_to_tensor(data_adapter_utils.to_array(a, "x")), x),)
+        batch = (tree.map_structure(lambda a: data_adapter_utils.to_tensor(a, "x"), x),)
         self._build_for_prediction(batch)
         if not isinstance(self.predict_function, StepRunner):
             return tree.map_structure(backend.convert_to_numpy, self.predict_function(iter([batch])))
@@ -829,9 +842,7 @@ class Trainer:
 
     def _single_batch(self, x: Any, y: Any, sample_weight: Any) -> Any:
         def tensors(part: Any, name: str) -> Any:
-            return tree.map_structure(
-                lambda a: None if a is None else backend.convert_to_tensor(data_adapter_utils.to_array(a, name)), part
-            )
+            return tree.map_structure(lambda a: None if a is None else data_adapter_utils.to_tensor(a, name), part)
 
         as_arrays = [_lists_to_arrays(part) for part in (x, y, sample_weight)]
         x, y, sample_weight = (tensors(p, n) for p, n in zip(as_arrays, ("x", "y", "sample_weight"), strict=True))

@@ -52,7 +52,7 @@ class ArrayDataAdapter(DataAdapter):
             raise ValueError(f"`shuffle` must be True, False or 'batch'. Received: shuffle={shuffle!r}")
 
         def converted(part: Any, name: str) -> Any:
-            return tree.map_structure(lambda a: None if a is None else convert_to_tensor(utils.to_array(a, name)), part)
+            return tree.map_structure(lambda a: None if a is None else utils.to_tensor(a, name), part)
 
         self.x, self.y = converted(x, "x"), converted(y, "y")
         if class_weight is not None:
@@ -98,7 +98,7 @@ class ArrayDataAdapter(DataAdapter):
         if order is None:
             return [a[start:stop] for a in self.arrays]
         chosen = order[start:stop]
-        return [convert_to_tensor(a.numpy()[chosen]) for a in self.arrays]
+        return [a[chosen] if isinstance(a, np.ndarray) else convert_to_tensor(a.numpy()[chosen]) for a in self.arrays]
 
     def pack(self, arrays: list[Any]) -> Any:
         """The structure of a batch around its arrays."""

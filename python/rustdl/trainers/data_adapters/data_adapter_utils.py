@@ -11,6 +11,7 @@ from rustdl import tree
 from rustdl._rustdl import Tensor
 from rustdl.backend import config
 from rustdl.backend.dtypes import standardize_dtype
+from rustdl.backend.tensor import convert_to_tensor, is_text
 
 
 def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
@@ -74,12 +75,19 @@ def is_array(x: Any) -> bool:
     return hasattr(x, "shape") and (hasattr(x, "__array__") or hasattr(x, "__rustdl_tensor__"))
 
 
+def to_tensor(x: Any, name: str) -> Any:
+    """A tensor; an array of strings stays one of numpy, for the layers that take text."""
+    array = to_array(x, name)
+    return array if is_text(array) else convert_to_tensor(array)
+
+
 def to_array(x: Any, name: str) -> Any:
     """An array in memory with a dtype that the engine computes with: floats become the global float type.
 
+    Text passes as `x`: layers that turn it into numbers take it.
+
     Raises:
-        TypeError: for text, objects and other dtypes that are not numbers.
-        ValueError: for an array without axes.
+        ValueError: for text elsewhere, objects and other dtypes that are not numbers, and an array without axes.
     """
     if hasattr(x, "__rustdl_tensor__"):
         x = x.__rustdl_tensor__()
@@ -89,7 +97,9 @@ def to_array(x: Any, name: str) -> Any:
         if hasattr(x, "detach"):
             x = x.detach().cpu()
         array = np.asarray(x)
-        if array.dtype.kind in "USOMmVc":
+        if name == "x" and array.ndim > 0 and is_text(array):
+            return array
+        if array.dtype.kind in "USOMmVcT":
             raise ValueError(
                 f"`{name}` has dtype {array.dtype}, expected numbers. Encode text as integers first "
                 "(for example with numpy.unique(..., return_inverse=True)), and rows of unequal length by padding."

@@ -27,15 +27,20 @@ def to_batch(data: Any, source: str) -> Any:
             f"A batch of the {source} must be `(x,)`, `(x, y)` or `(x, y, sample_weight)`, got {len(data)} entries."
         )
 
-    def convert(x: Any) -> Any:
+    def convert(x: Any, name: str = "x") -> Any:
         if x is None or isinstance(x, Tensor):
             return x
         if utils.is_array(x):
-            array = utils.to_array(x, "batch") if len(x.shape) else np.asarray(x)
-            return convert_to_tensor(array)
+            return utils.to_tensor(x, name) if len(x.shape) else convert_to_tensor(np.asarray(x))
         return convert_to_tensor(np.asarray(x)) if isinstance(x, (int, float)) else x
 
-    return tree.map_structure(convert, data)
+    if not isinstance(data, tuple):
+        return tree.map_structure(convert, data)
+    names = ("x", "y", "sample_weight")
+    return tuple(
+        tree.map_structure(lambda leaf, name=name: convert(leaf, name), part)
+        for name, part in zip(names, data, strict=False)
+    )
 
 
 class GeneratorDataAdapter(DataAdapter):
