@@ -51,6 +51,16 @@ def attack(model, x, y, size: float, steps: int = 1, sign: float = 1.0):
     return ops.stop_gradient(moved)
 
 
+def attack_of(model, size: float, **options):
+    """`attack` as a function of images and labels alone."""
+    return lambda x, y: attack(model, x, y, size, **options)
+
+
+def predicted(model, images) -> np.ndarray:
+    """The classes that the net sees."""
+    return np.asarray(model(images)).argmax(-1)
+
+
 class Hardened(keras.Model):
     """A net whose training step sees attacked images too."""
 
@@ -96,28 +106,33 @@ def main() -> None:
     hardened.compile(keras.optimizers.Adam(2e-3), LOSS)
     hardened.fit(*train, epochs=args.epochs, batch_size=64, verbose=0)
 
-    target = ((test[1] + 1) % CLASSES).astype("int32")
-    pictures = {}
+    x, y = test
+    target = (y + 1) % CLASSES
+    rows = {"digits": (x, usual)}
     for name, model in (("usual", usual), ("hardened", hardened.net)):
-        right = lambda images, model=model: np.asarray(model(images)).argmax(-1)  # noqa: E731
-        one = keras.jit(lambda x, y, model=model: attack(model, x, y, args.size))(*test)
-        many = keras.jit(lambda x, y, model=model: attack(model, x, y, args.size, steps=10))(*test)
-        aimed = keras.jit(lambda x, y, model=model: attack(model, x, y, args.size, steps=10, sign=-1.0))(
-            test[0], target
-        )
-        pictures[name] = np.asarray(many)
-        print(
-            f"{name}: accuracy {np.mean(right(test[0]) == test[1]):.1%}, after one step "
-            f"{np.mean(right(one) == test[1]):.1%}, after ten {np.mean(right(many) == test[1]):.1%}; "
-            f"taken for the wrong digit aimed at {np.mean(right(aimed) == target):.1%}"
-        )
+        found = {
+            "no attack": (x, y),
+            "one step": (keras.jit(attack_of(model, args.size))(x, y), y),
+            "ten steps": (keras.jit(attack_of(model, args.size, steps=10))(x, y), y),
+            "one step to a target": (keras.jit(attack_of(model, args.size, sign=-1.0))(x, target), target),
+            "ten steps to a target": (keras.jit(attack_of(model, args.size, steps=10, sign=-1.0))(x, target), target),
+        }
+        print(f"{name} net")
+        for kind, (images, aim) in found.items():
+            taken = predicted(model, images)
+            hit = f", taken for the target {np.mean(taken == aim):6.1%}" if aim is target else ""
+            print(f"{kind:>24}: accuracy {np.mean(taken == y):6.1%}{hit}")
+        rows |= {f"{kind} ({name})": (found[kind][0], model) for kind in ("ten steps", "ten steps to a target")}
 
-    rows = np.concatenate([test[0][:12], pictures["usual"][:12], pictures["hardened"][:12]])[..., 0]
-    grid = rows.reshape(3, 12, 8, 8).transpose(0, 2, 1, 3).reshape(24, 96)
-    figure, axis = plt.subplots(figsize=(9, 2.6), layout="constrained")
-    axis.imshow(grid, cmap="gray_r", vmin=0, vmax=1)
-    axis.set_yticks([4, 12, 20], ["digits", "attacked", "attacked (hardened)"])
-    axis.set_xticks([])
+    figure, axes = plt.subplots(len(rows), 1, figsize=(9, 5.2), layout="constrained")
+    for axis, (name, (images, model)) in zip(axes, rows.items(), strict=True):
+        shown = np.asarray(images)[:12, ..., 0]
+        axis.imshow(shown.transpose(1, 0, 2).reshape(8, 96), cmap="gray_r", vmin=0, vmax=1)
+        axis.set_xticks(8 * np.arange(12) + 3.5, predicted(model, images)[:12])
+        axis.set_yticks([])
+        axis.set_ylabel(name, rotation=0, ha="right", va="center")
+        axis.tick_params(length=0)
+    figure.suptitle("below each digit: what the net takes it for")
     figure.savefig(args.out / "fgsm.png", dpi=120)
     print(f"picture: {args.out / 'fgsm.png'}")
 

@@ -37,6 +37,11 @@ def load_series(path: Path | None) -> tuple[np.ndarray, np.ndarray]:
     return table[:, 0], table[:, 1]
 
 
+def build_model(window: int) -> keras.Model:
+    """A recurrent layer and the forecast."""
+    return keras.Sequential([keras.Input((window, 1)), layers.GRU(32), layers.Dropout(0.2), layers.Dense(1)])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="CSV file: year, number; default the one of statsmodels")
@@ -55,7 +60,7 @@ def main() -> None:
     x = np.lib.stride_tricks.sliding_window_view(scaled[:-1], args.window)[..., np.newaxis].copy()
     y = scaled[args.window :, np.newaxis]
 
-    model = keras.Sequential([keras.Input((args.window, 1)), layers.GRU(32), layers.Dropout(0.2), layers.Dense(1)])
+    model = build_model(args.window)
     model.summary()
     steps = args.epochs * -(-(len(x) - HELD_OUT) // 16)
     model.compile(keras.optimizers.AdamW(keras.optimizers.schedules.CosineDecay(3e-3, steps), weight_decay=0.01), "mse")

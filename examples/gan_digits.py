@@ -98,7 +98,7 @@ class Game:
 def save_grid(images: np.ndarray, path: Path) -> None:
     """Ten rows of digits."""
     grid = images.reshape(10, -1, 8, 8).transpose(0, 2, 1, 3).reshape(80, -1)
-    plt.imsave(path, grid, cmap="gray_r", vmin=0, vmax=1)
+    plt.imsave(path, grid.repeat(6, axis=0).repeat(6, axis=1), cmap="gray_r", vmin=0, vmax=1)
 
 
 def main() -> None:
@@ -126,16 +126,17 @@ def main() -> None:
             print(f"step {i + 1}: critic {float(critic):.3f}, generator {float(generator):.3f}")
     print(f"{1e6 * (time.perf_counter() - begun) / args.steps:.0f} us a step")
 
-    wanted = np.repeat(np.arange(CLASSES), 10)
+    wanted = np.repeat(np.arange(CLASSES), 100)
     drawn = np.asarray(game.draw(keras.convert(np.eye(CLASSES, dtype="float32")[wanted])))
     name = f"{args.loss}{'_conditional' if args.conditional else ''}.png"
-    save_grid(drawn, args.out / name)
-    judge = LogisticRegression(max_iter=2000).fit(images, digits.target)
+    save_grid(drawn[::10], args.out / name)
+    seen = LogisticRegression(max_iter=2000).fit(images, digits.target).predict(drawn)
     if args.conditional:
-        print(f"a classifier of real digits agrees with the label in {np.mean(judge.predict(drawn) == wanted):.1%}")
+        print(f"a classifier of real digits agrees with the label in {np.mean(seen == wanted):.1%}")
     else:
-        print(f"classes drawn: {len(set(judge.predict(drawn)))} of {CLASSES}")
-    print(f"pictures: {args.out / name}")
+        shares = np.bincount(seen, minlength=CLASSES) / len(seen)
+        print(f"classes drawn: {np.sum(shares > 0)} of {CLASSES}; the rarest in {shares.min():.1%} of the pictures")
+    print(f"picture: {args.out / name}")
 
 
 if __name__ == "__main__":

@@ -51,16 +51,9 @@ def load_data(folder: Path | None) -> tuple[tuple[np.ndarray, np.ndarray], tuple
     return (scale(x_train), y_train.astype("int32")), (scale(x_test), y_test.astype("int32"))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, help="folder with IDX files")
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
-
-    keras.utils.set_random_seed(args.seed)
-    (x_train, y_train), (x_test, y_test) = load_data(args.data)
-    model = keras.Sequential(
+def build_model() -> keras.Model:
+    """Two convolutions, each with pooling, and one dense layer."""
+    return keras.Sequential(
         [
             keras.Input(shape=(28, 28, 1)),
             layers.Conv2D(32, kernel_size=(3, 3), activation="relu"),
@@ -72,6 +65,18 @@ def main() -> None:
             layers.Dense(10, activation="softmax"),
         ]
     )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, help="folder with IDX files")
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+
+    keras.utils.set_random_seed(args.seed)
+    (x_train, y_train), (x_test, y_test) = load_data(args.data)
+    model = build_model()
     model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     begun = time.perf_counter()
     model.fit(x_train, y_train, batch_size=128, epochs=args.epochs, validation_data=(x_test, y_test))

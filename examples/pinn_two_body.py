@@ -21,13 +21,13 @@ from rustdl import layers, ops
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-START, VELOCITY = np.array([1.0, 0.0]), np.array([0.0, 1.1])
+START, VELOCITY = np.array([1.0, 0.0], "float32"), np.array([0.0, 1.1], "float32")
 
 
 def leapfrog(times: np.ndarray, steps: int = 20000) -> np.ndarray:
     """The orbit at these times by the velocity Verlet method."""
     h = times[-1] / steps
-    r, v = START.copy(), VELOCITY.copy()
+    r, v = START.astype("float64"), VELOCITY.astype("float64")
     orbit = [r.copy()]
     for _ in range(steps):
         v = v - 0.5 * h * r / np.linalg.norm(r) ** 3
@@ -36,6 +36,44 @@ def leapfrog(times: np.ndarray, steps: int = 20000) -> np.ndarray:
         orbit.append(r.copy())
     grid = np.linspace(0, times[-1], steps + 1)
     return np.stack([np.interp(times, grid, np.array(orbit)[:, i]) for i in range(2)], axis=-1)
+
+
+class Orbit:
+    """The net, its derivatives by time, and the training step."""
+
+    def __init__(self, end: float, steps: int) -> None:
+        self.end = end
+        self.net = keras.Sequential(
+            [keras.Input((1,)), *[layers.Dense(48, activation="tanh") for _ in range(3)], layers.Dense(2)], name="orbit"
+        )
+        self.optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(3e-3, steps))
+        self.optimizer.build(self.net.trainable_variables)
+        self.seeds = keras.random.SeedGenerator(0)
+
+    def place(self, t):
+        """Places at times (n, 1), with the start built in."""
+        return START + VELOCITY * t + t * t * self.net(t / self.end) / self.end
+
+    def motion(self, t):
+        """Place, velocity and acceleration: each time is one row, so one direction serves all."""
+        ones = ops.ones_like(t)
+        moving = lambda t: keras.jvp(self.place, (t,), (ones,))  # noqa: E731
+        (r, v), (_, a) = keras.jvp(moving, (t,), (ones,))
+        return r, v, a
+
+    def loss(self, t):
+        """How far the net is from obeying the law of motion."""
+        r, _, a = self.motion(t)
+        distance = ops.sqrt(ops.sum(r * r, axis=1, keepdims=True) + 1e-6)
+        return ops.mean((a + r / distance**3.0) ** 2.0)
+
+    def step(self):
+        """One step at random times."""
+        # Times near the start are learnt first: the orbit grows from there.
+        t = self.end * keras.random.uniform((128, 1), seed=self.seeds) ** 1.5
+        value, gradients = keras.value_and_grad(lambda: self.loss(t), variables=self.net.trainable_variables)()
+        self.optimizer.apply(gradients, self.net.trainable_variables)
+        return value
 
 
 def main() -> None:
@@ -48,38 +86,8 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
 
     keras.utils.set_random_seed(0)
-    net = keras.Sequential(
-        [keras.Input((1,)), *[layers.Dense(48, activation="tanh") for _ in range(3)], layers.Dense(2)], name="orbit"
-    )
-    start, velocity = START.astype("float32"), VELOCITY.astype("float32")
-
-    def orbit(t):
-        return start + velocity * t + t * t * net(t / args.end) / args.end
-
-    def motion(t):
-        """Place, velocity and acceleration: each time is one row, so one direction serves all."""
-        ones = ops.ones_like(t)
-        moving = lambda t: keras.jvp(orbit, (t,), (ones,))  # noqa: E731
-        (r, v), (_, a) = keras.jvp(moving, (t,), (ones,))
-        return r, v, a
-
-    def loss(t):
-        r, _, a = motion(t)
-        distance = ops.sqrt(ops.sum(r * r, axis=1, keepdims=True) + 1e-6)
-        return ops.mean((a + r / distance**3.0) ** 2.0)
-
-    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(3e-3, args.steps))
-    optimizer.build(net.trainable_variables)
-    seeds = keras.random.SeedGenerator(0)
-
-    @keras.jit
-    def step():
-        # Times near the start are learnt first: the orbit grows from there.
-        t = args.end * keras.random.uniform((128, 1), seed=seeds) ** 1.5
-        value, gradients = keras.value_and_grad(lambda: loss(t), variables=net.trainable_variables)()
-        optimizer.apply(gradients, net.trainable_variables)
-        return value
-
+    orbit = Orbit(args.end, args.steps)
+    step = keras.jit(orbit.step)
     begun = time.perf_counter()
     for _ in range(args.steps):
         residual = step()
@@ -87,7 +95,7 @@ def main() -> None:
     print(f"{args.steps} steps in {seconds:.1f} s; mean squared residual {float(residual):.2e}")
 
     times = np.linspace(0, args.end, 200)
-    found, speed, _ = (np.asarray(part) for part in keras.jit(motion)(times.astype("float32")[:, None]))
+    found, speed, _ = (np.asarray(part) for part in keras.jit(orbit.motion)(times.astype("float32")[:, None]))
     true = leapfrog(times)
     energy = 0.5 * np.sum(speed**2, axis=1) - 1 / np.linalg.norm(found, axis=1)
     print(f"largest distance from the integrated orbit {np.max(np.linalg.norm(found - true, axis=1)):.4f}")
