@@ -197,14 +197,14 @@ def run(call: Call, keras: Any, wide: bool = False) -> Results:
         gradients, results = differentiate(keras, weighted, len(by))(*floats)
     else:
         results = apply(*floats)
-    found: Results = {f"y{i}": to_numpy(y) for i, y in enumerate(results)}
+    found: Results = {f"y{i}": to_numpy(keras, y) for i, y in enumerate(results)}
     if not wide:
         found["dtypes"] = np.array(" ".join(dtype_name(y) for y in results))
     for j, (i, g) in enumerate(zip(by, gradients, strict=call.gradient)):
-        found[f"g{j}"] = np.zeros(leaves[i].shape, "float32") if g is None else to_numpy(g)
+        found[f"g{j}"] = np.zeros(leaves[i].shape, "float32") if g is None else to_numpy(keras, g)
     if call.gradient and keras.__name__ == "rustdl":
         for i, y in enumerate(keras.jit(apply)(*floats)):
-            found[f"compiled y{i}"] = to_numpy(y)
+            found[f"compiled y{i}"] = to_numpy(keras, y)
     return found
 
 
@@ -218,7 +218,15 @@ def differentiate(keras: Any, function: Callable[..., Any], count: int) -> Calla
         return keras.grad(function, argnums=by, has_aux=True)
     import jax
 
-    return jax.jit(jax.grad(function, argnums=by, has_aux=True))
+    gradient = jax.grad(function, argnums=by, has_aux=True)
+
+    def call(*arguments: Any) -> Any:
+        try:
+            return jax.jit(gradient)(*arguments)
+        except (jax.errors.JAXTypeError, TypeError):  # looks at values, which a compiled function does not have
+            return gradient(*arguments)
+
+    return call
 
 
 def flatten(results: Any) -> list[Any]:
@@ -237,10 +245,9 @@ def dtype_name(y: Any) -> str:
     return type(y).__name__
 
 
-def to_numpy(y: Any) -> np.ndarray:
+def to_numpy(keras: Any, y: Any) -> np.ndarray:
     """A result as an array that numpy can save."""
-    y = np.asarray(y)
-    return y.astype("float32") if dtype_name(y) in HALVES else y
+    return np.asarray(keras.ops.cast(y, "float32") if dtype_name(y) in HALVES else y)
 
 
 def _weights(shape: tuple[int, ...]) -> np.ndarray:

@@ -55,10 +55,10 @@ _FLOATS_ONLY = (
     "hard_silu hard_swish hard_tanh hard_shrink soft_shrink tanh_shrink squareplus sparse_plus sparse_sigmoid softmax "
     "log_softmax rsqrt stop_gradient"
 ).split()
-_UNSIGNED_NO = {"negative": ("bool",), "fabs": ()}
+_REFUSED = {"negative": ("bool",), "sign": ("bool",), "round": ("bool",)}  # by numpy and JAX
 for _name in (n for n in [*SMOOTH, *FLAT] if n not in _FLOATS_ONLY):
     for _dtype in INTEGERS:
-        if _dtype in _UNSIGNED_NO.get(_name, ()):
+        if _dtype in _REFUSED.get(_name, ()):
             continue
         _T.add(_name, _N.ints(0, 2, 6, dtype=_dtype))
 

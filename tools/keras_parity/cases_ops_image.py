@@ -48,7 +48,14 @@ for _options in grid(pad_to_aspect_ratio=(True,), size=((4, 4), (7, 3)), fill_va
     _T.add("resize", _picture(2, 6, 9, 3), gradient=True, **_options)
 for _size in ((3, 3), (3, 5), (7, 1)):
     for _sigma in ((0.5, 0.5), (2.0, 1.0)):
-        _T.add("gaussian_blur", _picture(2, 8, 9, 3), kernel_size=_size, sigma=_sigma, gradient=True)
+        for _format in ("channels_last", "channels_first"):
+            _options = {"kernel_size": _size, "sigma": _sigma, "data_format": _format}
+            _T.add("gaussian_blur", _picture(2, 8, 9, 3), gradient=True, **_options)
+_T.add(
+    "gaussian_blur",
+    _picture(2, 8, 9, 3),
+    differs="without `data_format` it is the configured one, as documented; Keras on JAX takes channels_first",
+)
 _T.add("rgb_to_hsv", np.array([[[0, 0, 0], [1, 1, 1], [1, 0, 0], [0.5, 0.5, 0.2], [0.2, 0.7, 0.7]]], "float32"))
 _T.add("hsv_to_rgb", np.array([[[0, 0, 0], [1, 1, 1], [0.5, 0, 1], [0.99, 1, 0.5], [0.34, 0.7, 0.7]]], "float32"))
 for _options in grid(alpha=(0.0,), sigma=(3.0,), interpolation=("bilinear", "nearest")):

@@ -124,14 +124,24 @@ def _product_of_eigen(keras: Any, x: Any) -> Any:
 def _product_of_svd(keras: Any, x: Any, **options: Any) -> Any:
     u, s, v = keras.ops.svd(x, **options)
     k = s.shape[-1]
-    return s, keras.ops.matmul(u[..., :k] * keras.ops.tanh(s)[..., None, :], v[..., :k, :]), u.shape, v.shape
+    return (
+        s,
+        keras.ops.matmul(u[..., :k] * keras.ops.tanh(s)[..., None, :], v[..., :k, :]),
+        keras.ops.zeros(u.shape),
+        keras.ops.zeros(v.shape),
+    )
 
 
 def _product_of_qr(keras: Any, x: Any, **options: Any) -> Any:
     q, r = keras.ops.qr(x, **options)
     sign = keras.ops.sign(keras.ops.diagonal(r, axis1=-2, axis2=-1))
     k = sign.shape[-1]
-    return q[..., :k] * sign[..., None, :], r[..., :k, :] * sign[..., None], q.shape, r.shape
+    return (
+        q[..., :k] * sign[..., None, :],
+        r[..., :k, :] * sign[..., None],
+        keras.ops.zeros(q.shape),
+        keras.ops.zeros(r.shape),
+    )
 
 
 def _eigenvalues(keras: Any, x: Any) -> Any:
@@ -157,7 +167,7 @@ for _names in (_T, _L):
         _names.add("cholesky", _definite(*_shape), upper=True)
         _names.add("inv", _well(*_shape), gradient=True)
         _names.add("det", _well(*_shape), gradient=True)
-        for _upper in (False, True):
+        for _upper in (False, True) if len(_shape) == 1 else ():  # Keras takes one matrix
             _names.add(
                 "cholesky_inverse",
                 _definite(*_shape),
