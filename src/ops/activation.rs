@@ -3,7 +3,7 @@
 use super::map::Map;
 use super::samples::elementwise;
 use super::{math, rows, view};
-use crate::aval::normalize_axis;
+use crate::aval::{DType, normalize_axis};
 use crate::bind::bind1;
 use crate::error::{Error, Result};
 use crate::expr::{Lane, OutKind, Program, Sym, Ty};
@@ -33,10 +33,13 @@ fn logistic(x: f64) -> f64 {
 }
 
 op! {
-    /// The rectifier: y = max(x, 0), with derivative 0 at 0.
+    /// The rectifier: y = max(x, 0), with derivative 0 at 0. Of booleans, `int32`.
     fn relu(x: &Tensor) -> Tensor {
+        if x.dtype() == DType::Bool {
+            return math::cast(x, DType::I32);
+        }
         if !x.dtype().is_float() {
-            return super::map::unary("relu", x, |b, x| if b.ty(x) == Ty::Bool { x } else { b.un(crate::expr::UnOp::Relu, x) });
+            return super::map::unary("relu", x, |b, x| b.un(crate::expr::UnOp::Relu, x));
         }
         real("relu", x, Lane::relu)
     }
@@ -105,9 +108,9 @@ op! {
             if approximate {
                 let c = (2.0 / std::f64::consts::PI).sqrt();
                 let inner = (x + x * x * x * 0.044_715) * c;
-                x * (inner.tanh() + 1.0) * 0.5
+                x * 0.5 * (inner.tanh() + 1.0)
             } else {
-                x * ((x * std::f64::consts::FRAC_1_SQRT_2).erf() + 1.0) * 0.5
+                x * 0.5 * ((x * std::f64::consts::FRAC_1_SQRT_2).erf() + 1.0)
             }
         })
     }
@@ -213,7 +216,7 @@ op! {
 op! {
     /// y = x where |x| > threshold, else 0.
     fn hard_shrink(x: &Tensor, threshold: f64 = 0.5) -> Tensor {
-        real("hard_shrink", x, |x| or_constant(x.abs().gt(x.constant(threshold)) | x.is_nan(), x, 0.0))
+        real("hard_shrink", x, |x| or_constant(x.abs().gt(x.constant(threshold)), x, 0.0))
     }
     samples { elementwise(|x| hard_shrink(x, 0.5), |x| if x.abs() > 0.5 { x } else { 0.0 }, -3.0, 3.0) }
 }
@@ -221,7 +224,7 @@ op! {
     /// y = x - threshold for x > threshold, x + threshold for x < -threshold, else 0.
     fn soft_shrink(x: &Tensor, threshold: f64 = 0.5) -> Tensor {
         real("soft_shrink", x, |x| {
-            let below = or_constant(x.lt(x.constant(-threshold)) | x.is_nan(), x + threshold, 0.0);
+            let below = or_constant(x.lt(x.constant(-threshold)), x + threshold, 0.0);
             Sym::select(x.gt(x.constant(threshold)), x - threshold, below)
         })
     }

@@ -1,7 +1,7 @@
 //! Products of tensors besides the matrix product: dot, inner, outer, tensordot, kron, cross.
 
 use super::samples::{at, from_index, nd, values};
-use super::{linalg, math, reduce, view};
+use super::{linalg, map, math, reduce, view};
 use crate::args::{Axes, Ints};
 use crate::aval::{Shape, normalize_axis};
 use crate::error::{Error, Result};
@@ -32,7 +32,7 @@ fn two(
     })
 }
 
-/// The sum over pairs of axes: a[.., axes_a] b[axes_b, ..].
+/// The sum over pairs of axes, in the common dtype: a[.., axes_a] b[axes_b, ..].
 fn contracted(
     op: &'static str,
     a: &Tensor,
@@ -71,7 +71,7 @@ fn contracted(
         .map(|&i| a.shape()[i])
         .chain(right.iter().map(|&i| b.shape()[i]))
         .collect();
-    view::reshape_to(&z, &shape)
+    math::cast(&view::reshape_to(&z, &shape)?, map::common_dtype(a, b))
 }
 
 op! {
@@ -137,12 +137,13 @@ op! {
     samples { vec![two("vectors", &[2], &[3], outer, &[2, 3], |a, b, i| a.1[i[0]] * b.1[i[1]])] }
 }
 op! {
-    /// The sum of the products of all elements (both flattened).
+    /// The sum of the products of all elements (both flattened), in their common dtype.
     fn vdot(x1: &Tensor, x2: &Tensor) -> Tensor {
         if x1.size() != x2.size() {
             return Err(Error::shape("vdot", format!("shapes {:?} and {:?} have different numbers of elements", x1.shape(), x2.shape())));
         }
-        reduce::sum(&math::multiply(&view::reshape_to(x1, &[x1.size()])?, &view::reshape_to(x2, &[x2.size()])?)?, Axes::all(), false)
+        let products = math::multiply(&view::reshape_to(x1, &[x1.size()])?, &view::reshape_to(x2, &[x2.size()])?)?;
+        math::cast(&reduce::sum(&products, Axes::all(), false)?, products.dtype())
     }
     samples { vec![two("matrices", &[2, 2], &[4], vdot, &[], |a, b, _| (0..4).map(|k| a.1[k] * b.1[k]).sum())] }
 }

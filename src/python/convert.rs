@@ -9,7 +9,8 @@ use crate::error::Error;
 use crate::tensor::{Array, Tensor};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString, PyTuple};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString, PyTuple, PyType};
 use std::sync::Arc;
 
 /// Turns anything array-like into a tensor. numpy arrays are shared, not copied.
@@ -36,10 +37,19 @@ pub fn to_tensor(obj: &Bound<'_, PyAny>) -> PyResult<Tensor> {
     if let Ok(method) = obj.getattr("__rustdl_tensor__") {
         return to_tensor(&method.call0()?);
     }
-    if let Ok(interface) = obj.getattr("__array_interface__") {
+    // A numpy scalar describes an array that is gone by the time anybody reads it: `asarray` makes one that lasts.
+    if !is_numpy_scalar(obj)?
+        && let Ok(interface) = obj.getattr("__array_interface__")
+    {
         return from_interface(obj, interface.cast::<PyDict>()?);
     }
     from_numpy_fallback(obj)
+}
+
+fn is_numpy_scalar(obj: &Bound<'_, PyAny>) -> PyResult<bool> {
+    static GENERIC: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let generic = GENERIC.import(obj.py(), "numpy", "generic")?;
+    obj.is_instance(generic)
 }
 
 fn make(py: Python<'_>, t: crate::error::Result<Tensor>) -> PyResult<Tensor> {
