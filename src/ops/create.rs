@@ -187,11 +187,17 @@ op! {
     /// `num` numbers from `start` to `stop` in geometric progression. Both must have the same sign.
     fn geomspace(start: &Tensor, stop: &Tensor, num: i64 = 50, endpoint: bool = true, dtype: Option<DType> = None, axis: i64 = 0) -> Tensor {
         let (sign, first, last) = (math::sign(start)?, math::abs(start)?.log()?, math::abs(stop)?.log()?);
-        let y = linspace(&first, &last, num, endpoint, None, axis)?.exp()?;
+        let y = linspace(&first, &last, num, endpoint, None, 0)?.exp()?;
         let y = math::multiply(&y, &math::cast(&sign, y.dtype())?)?;
+        let y = rearrange::moveaxis(&y, Ints(vec![0]), Ints(vec![axis]))?;
         math::cast(&y, dtype.unwrap_or(y.dtype()))
     }
-    samples { vec![known("doubling", vec![tensor(&[-1.0], &[]), tensor(&[-8.0], &[])], |x| geomspace(&x[0], &x[1], 4, true, None, 0), &[4], &[-1.0, -2.0, -4.0, -8.0])] }
+    samples {
+        vec![
+            known("doubling", vec![tensor(&[-1.0], &[]), tensor(&[-8.0], &[])], |x| geomspace(&x[0], &x[1], 4, true, None, 0), &[4], &[-1.0, -2.0, -4.0, -8.0]),
+            known("last axis", vec![tensor(&[1.0, -1.0], &[2]), tensor(&[4.0, -9.0], &[2])], |x| geomspace(&x[0], &x[1], 3, true, None, -1), &[2, 3], &[1.0, 2.0, 4.0, -1.0, -3.0, -9.0]),
+        ]
+    }
 }
 op! {
     /// A matrix of `n` rows and `m` (default n) columns with ones on the diagonal `k` and zeros elsewhere.

@@ -226,16 +226,21 @@ fn pool(
     restore(&math::cast(&y, inputs.dtype())?, format)
 }
 
+/// Whether `f64` holds all numbers of an integer type.
+fn is_small_integer(dtype: DType) -> bool {
+    !dtype.is_float() && dtype.size() <= 4
+}
+
 op! {
     /// The largest element of each window, channel by channel.
     ///
     /// `inputs` is `(batch, spatial.., channels)` with one to three spatial axes, or
     /// `(batch, channels, spatial..)` with `data_format="channels_first"`. `strides` is `pool_size` by
     /// default. With `padding="same"` there are `ceil(in / stride)` outputs; padding is never chosen.
-    /// NaN propagates; among equal elements the gradient goes to the first.
+    /// NaN propagates; among equal elements the gradient goes to the first. Integers stay what they are.
     ///
     /// # Errors
-    /// `ShapeError` for a wrong rank or a window larger than the input; `ArgumentError` for sizes or
+    /// `DTypeError` for integers of 64 bits; `ShapeError` for a wrong rank or a window larger than the input; `ArgumentError` for sizes or
     /// strides below 1.
     fn max_pool(
         inputs: &Tensor,
@@ -244,6 +249,10 @@ op! {
         padding: Padding = Padding::Valid,
         data_format: Option<DataFormat> = None,
     ) -> Tensor {
+        if is_small_integer(inputs.dtype()) {
+            let wide = math::cast(inputs, DType::F64)?;
+            return math::cast(&max_pool(&wide, pool_size, strides, padding, data_format)?, inputs.dtype());
+        }
         let differentiable = inputs.is_traced() || (is_recording() && inputs.node().is_some());
         let what = if differentiable { What::MaxIndex } else { What::Max };
         pool("max_pool", what, inputs, &pool_size, strides.as_ref(), &padding, data_format)

@@ -22,7 +22,7 @@ sys.path.insert(0, str(HERE.parent))
 
 import numpy as np  # noqa: E402
 from keras_parity.compare import Outcome, Results, compare, read, settle  # noqa: E402
-from keras_parity.frame import AnyCase, load, tolerance  # noqa: E402
+from keras_parity.frame import AnyCase, load  # noqa: E402
 from keras_parity.report import print_report, section, write_section  # noqa: E402
 
 
@@ -62,7 +62,7 @@ def judge(cases: list[AnyCase], cache: Path | None) -> list[Outcome]:
         ours = worker("rustdl", cases, folder)
         lost = {"error": np.array("the worker gave no result")}
         outcomes = [compare(c, ours.get(c.key, lost), theirs.get(c.key, lost)) for c in cases]
-        doubtful = [o for o in outcomes if o.verdict == "differs" and not o.case.differs and tolerance(o.case) <= 1e-5]
+        doubtful = [o for o in outcomes if o.verdict == "differs" and not o.case.differs]
         if doubtful:
             exact = keras_results([o.case for o in doubtful], folder, cache, "--float64")
             for o in doubtful:

@@ -307,7 +307,8 @@ def _canonical(value: Any) -> Any:
 
 def _tensor(keras: Any, leaf: np.ndarray | Typed, wide: bool) -> Any:
     if isinstance(leaf, Typed):
-        return keras.ops.cast(keras.ops.convert_to_tensor(leaf.array), leaf.dtype)
+        rounded = keras.ops.cast(keras.ops.convert_to_tensor(leaf.array), leaf.dtype)
+        return keras.ops.cast(rounded, "float64") if wide else rounded
     if wide and leaf.dtype == np.float32:
         leaf = leaf.astype("float64")
     return keras.ops.convert_to_tensor(leaf, dtype=str(leaf.dtype))

@@ -36,6 +36,7 @@ def _picture(*shape: int, dtype: str = "float32"):
     return x if dtype == "float32" else (255 * x).astype(dtype)
 
 
+_N = Numbers(27)  # pictures of integers without exact halves between pixels, where the last bit of a weight decides
 for _dtype in ("uint8", "float16", "int32"):
     _T.add("rgb_to_grayscale", _picture(4, 5, 3, dtype=_dtype))
     for _options in grid(size=((5, 7), (3, 3)), interpolation=("bilinear", "nearest"), antialias=(False, True)):

@@ -39,9 +39,10 @@ _register(
 _register(
     "_numpy",
     "array zeros ones empty full eye identity tri arange where nonzero mod get_item copy size ndim std pad split "
-    "array_split hsplit vsplit dsplit tensordot select vectorize view trapezoid vander "
+    "array_split hsplit vsplit dsplit tensordot select view trapezoid vander "
     "unravel_index einsum",
 )
+_register("_vectorize", "vectorize")
 _register("_fft", "fft fft2 ifft2 rfft irfft stft istft extract_sequences")
 _register("_windows", "bartlett blackman hamming hanning kaiser")
 _register("_complex", "polar view_as_complex view_as_real real imag conj conjugate isreal eig")

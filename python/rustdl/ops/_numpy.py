@@ -326,28 +326,12 @@ def _tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
         x2: The second tensor.
         axes: How many of the last axes of `x1` and first of `x2`, or two lists of axes.
     """
-    x1, x2 = _tensor(x1), _tensor(x2)
     if isinstance(axes, int):
-        first, second = list(range(x1.ndim - axes, x1.ndim)), list(range(axes))
-    else:
-        a, b = axes
-        first = [a] if isinstance(a, int) else list(a)
-        second = [b] if isinstance(b, int) else list(b)
-    first = [i % x1.ndim for i in first]
-    second = [i % x2.ndim for i in second]
-    if [x1.shape[i] for i in first] != [x2.shape[i] for i in second]:
-        raise ValueError(
-            f"tensordot: shapes {tuple(x1.shape)} and {tuple(x2.shape)} do not agree on axes {first} and {second}"
-        )
-    free1 = [i for i in range(x1.ndim) if i not in first]
-    free2 = [i for i in range(x2.ndim) if i not in second]
-    rows = int(np.prod([x1.shape[i] for i in free1], dtype=np.int64))
-    inner = int(np.prod([x1.shape[i] for i in first], dtype=np.int64))
-    columns = int(np.prod([x2.shape[i] for i in free2], dtype=np.int64))
-    left = engine.reshape(engine.transpose(x1, [*free1, *first]), [rows, inner])
-    right = engine.reshape(engine.transpose(x2, [*second, *free2]), [inner, columns])
-    shape = [*(x1.shape[i] for i in free1), *(x2.shape[i] for i in free2)]
-    return engine.reshape(engine.matmul(left, right), shape)
+        return engine.tensordot(_tensor(x1), _tensor(x2), axes=axes)
+    first, second = ([a] if isinstance(a, int) else list(a) for a in axes)
+    if len(first) != len(second):
+        raise ValueError(f"tensordot: axes={axes!r} must hold as many axes of x1 as of x2")
+    return engine.tensordot(_tensor(x1), _tensor(x2), axes=[*first, *second])
 
 
 tensordot: Any = symbolic(_tensordot, "tensordot")
@@ -370,34 +354,6 @@ def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 
 
 select: Any = symbolic(_select, "select")
-
-
-def vectorize(pyfunc: Any, *, excluded: Any = None, signature: str | None = None) -> Any:
-    """A function of slices that is applied along the first axis of its arguments.
-
-    Args:
-        pyfunc: A function of one or several slices.
-        excluded: Positions of arguments that are passed on as they are.
-        signature: Not supported.
-    """
-    if not callable(pyfunc):
-        raise ValueError(f"Expected argument `pyfunc` to be a callable. Received: pyfunc={pyfunc}")
-    if signature is not None:
-        raise NotImplementedError("vectorize: `signature` is not supported; use vectorized_map")
-    left_out = set(excluded or ())
-
-    def call(*args: Any) -> Any:
-        arguments = [x if i in left_out else _tensor(x) for i, x in enumerate(args)]
-        mapped = [x for i, x in enumerate(arguments) if i not in left_out]
-        if not mapped or all(x.ndim == 0 for x in mapped):
-            return pyfunc(*arguments)
-        rows = [
-            call(*[x if i in left_out else (x[n] if x.ndim else x) for i, x in enumerate(arguments)])
-            for n in range(max(x.shape[0] for x in mapped if x.ndim))
-        ]
-        return engine.stack([_tensor(r) for r in rows], 0)
-
-    return call
 
 
 def _view(x: Any, dtype: Any = None) -> Any:
