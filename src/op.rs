@@ -81,6 +81,12 @@ pub trait Op: Debug + Send + Sync + 'static {
         false
     }
 
+    /// The input in whose memory the only output may lie: [`Op::run`] then gets both at one address, and changes only
+    /// what differs.
+    fn overwrites(&self) -> Option<usize> {
+        None
+    }
+
     /// The op on inputs some of which have one more axis in front, of this size, over which it is to be repeated
     /// (`vmap`); every output has that axis. `None`: there is no rule, and the kernel runs once for each example.
     /// Not asked of [`Kind::Map`], [`Kind::Reduce`] and [`Kind::View`], which need no rule.

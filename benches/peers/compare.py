@@ -8,6 +8,7 @@ minimum and the median of the rounds, and how many times rustdl is faster.
 """
 
 import argparse
+import contextlib
 import datetime
 import importlib.metadata
 import json
@@ -58,7 +59,8 @@ class Worker:
     def close(self) -> None:
         """Ends the process."""
         assert self.process.stdin is not None
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # it may have crashed
+            self.process.stdin.close()
         try:
             self.process.wait(timeout=10)
         except subprocess.TimeoutExpired:

@@ -113,6 +113,14 @@ impl Step {
             Body::Kernel(_) => false,
         }
     }
+
+    /// The operand in whose memory the kernel may leave its result.
+    pub fn overwrites(&self) -> Option<usize> {
+        match &self.body {
+            Body::Kernel(op) => op.overwrites(),
+            _ => None,
+        }
+    }
 }
 
 /// A compiled function.

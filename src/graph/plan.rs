@@ -539,7 +539,10 @@ impl Planner<'_> {
                 std::cmp::Ordering::Less => true,
                 std::cmp::Ordering::Greater => reads().next().is_none(),
                 std::cmp::Ordering::Equal => {
-                    step.is_elementwise() && reads().all(|o| o.bytes == 0 && o.covers(aval))
+                    let may_lie_in = |i: usize| step.overwrites().is_none_or(|input| i == input);
+                    let mut ins = step.ins.iter().enumerate().filter(|(_, o)| o.root == state);
+                    (step.is_elementwise() || step.overwrites().is_some())
+                        && ins.all(|(i, o)| may_lie_in(i) && o.bytes == 0 && o.covers(aval))
                 }
             }
         })

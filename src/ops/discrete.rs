@@ -139,7 +139,7 @@ op! {
 }
 op! {
     /// How many elements fall into each of `bins` equal parts of `range` (default: from the smallest to the largest), and
-    /// the edges of the parts. The last part includes its upper edge; counts have x's dtype, as in Keras.
+    /// the edges of the parts. The last part includes its upper edge; counts are floats, as in Keras.
     fn histogram(x: &Tensor, bins: i64 = 10, range: Option<Vec<f64>> = None) -> Vec<Tensor> {
         if bins < 1 {
             return Err(Error::argument("histogram", format!("bins={bins} must be at least 1")));
@@ -166,7 +166,7 @@ op! {
         let place = math::subtract(&place, &one)?;
         let number = math::add(&place, &one)?;
         let wide = gather::scatter_rows(&math::cast(&number, DType::I64)?, &Tensor::full(&[flat.size()], 1.0, DType::I32)?, 0, bins as usize + 2, gather::Combine::Add)?;
-        let counts = math::cast(&view::narrow(&wide, 0, 1, bins as usize)?, x.dtype())?;
+        let counts = math::cast(&view::narrow(&wide, 0, 1, bins as usize)?, flat.dtype())?;
         Ok(vec![counts, edges])
     }
     samples { vec![Sample::new("three bins", vec![tensor(&[0.0, 0.4, 1.0, 2.5, 3.0, 3.0], &[2, 3])], |x| histogram(&x[0], 3, None))
@@ -221,8 +221,8 @@ op! {
     samples { vec![known("pairs", vec![ints(&[4, -6, 0], &[3]), ints(&[6, 4, 5], &[3])], |x| lcm(&x[0], &x[1]), &[3], &[12.0, 12.0, 0.0]).order(0)] }
 }
 
-/// The flat index of each element of a block of this shape that starts at `start` (clamped so that the block fits).
-fn block_index(op: &'static str, x: &Tensor, start: &Tensor, shape: &[usize]) -> Result<Tensor> {
+/// Refuses a block of this shape that is larger than `x`, and a start that is not one integer for each axis.
+fn check_block(op: &'static str, x: &Tensor, start: &Tensor, shape: &[usize]) -> Result<()> {
     let rank = x.rank();
     if start.shape() != [rank]
         || start.dtype().is_float()
@@ -238,6 +238,13 @@ fn block_index(op: &'static str, x: &Tensor, start: &Tensor, shape: &[usize]) ->
             ),
         ));
     }
+    Ok(())
+}
+
+/// The flat index of each element of a block of this shape that starts at `start` (clamped so that the block fits).
+fn block_index(op: &'static str, x: &Tensor, start: &Tensor, shape: &[usize]) -> Result<Tensor> {
+    check_block(op, x, start, shape)?;
+    let rank = x.rank();
     let start = math::cast(start, DType::I64)?;
     let mut sum = Tensor::full(&[], 0.0, DType::I64)?;
     let mut stride = x.size();
@@ -261,6 +268,21 @@ fn block_index(op: &'static str, x: &Tensor, start: &Tensor, shape: &[usize]) ->
     }
     let flat: usize = shape.iter().product();
     view::reshape_to(&view::broadcast_to_shape(&sum, shape)?, &[flat])
+}
+
+/// The only axis along which a block is smaller than `x`, if there is just one.
+fn narrow_axis(x: &[usize], block: &[usize]) -> Option<usize> {
+    let mut smaller = (0..x.len()).filter(|&d| x[d] != block[d]);
+    smaller.next().filter(|_| smaller.next().is_none())
+}
+
+/// The positions along an axis of a block that starts at `start` (checked, clamped so that the block fits).
+fn axis_index(x: &Tensor, start: &Tensor, axis: usize, count: usize) -> Result<Tensor> {
+    let number = |n: usize| Tensor::full(&[], n as f64, DType::I64);
+    let first = math::cast(&view::narrow(start, 0, axis, 1)?, DType::I64)?;
+    let most = number(x.shape()[axis] - count)?;
+    let first = math::clip(&first, Some(number(0)?), Some(most))?;
+    math::add(&create::iota(count, DType::I64)?, &first)
 }
 
 /// The start of a block when it is known.
@@ -317,8 +339,15 @@ op! {
 op! {
     /// `x` with the block that starts at `start_indices` replaced by `updates`, moved inside if it would not fit.
     fn slice_update(x: &Tensor, start_indices: &Tensor, updates: &Tensor) -> Tensor {
-        let index = block_index("slice_update", x, start_indices, updates.shape())?;
+        check_block("slice_update", x, start_indices, updates.shape())?;
         let u = math::cast(updates, x.dtype())?;
+        if u.shape() == x.shape() {
+            return Ok(u);
+        }
+        if let Some(axis) = narrow_axis(x.shape(), u.shape()) {
+            return gather::set_rows(x, &axis_index(x, start_indices, axis, u.shape()[axis])?, &u, axis);
+        }
+        let index = block_index("slice_update", x, start_indices, u.shape())?;
         let y = gather::set_rows(&view::reshape_to(x, &[x.size()])?, &index, &view::reshape_to(&u, &[u.size()])?, 0)?;
         view::reshape_to(&y, x.shape())
     }
@@ -327,6 +356,12 @@ op! {
             .reference(|x| {
                 let (a, u) = (nd(&x[0]), nd(&x[2]));
                 vec![super::samples::from_index(&[3, 4], |i| if i[0] >= 1 && i[1] == 2 { super::samples::at(&u, &[i[0] - 1, 0]) } else { super::samples::at(&a, i) })]
+            }),
+            // The start 9 is moved to 2, the last at which two of four rows fit.
+            Sample::new("rows", vec![values(&[2, 4, 3], -1.0, 1.0, 1), ints(&[0, 9, 0], &[3]), values(&[2, 2, 3], -1.0, 1.0, 2)], |x| Ok(vec![slice_update(&x[0], &x[1], &x[2])?]))
+            .reference(|x| {
+                let (a, u) = (nd(&x[0]), nd(&x[2]));
+                vec![super::samples::from_index(&[2, 4, 3], |i| if i[1] >= 2 { super::samples::at(&u, &[i[0], i[1] - 2, i[2]]) } else { super::samples::at(&a, i) })]
             })]
     }
 }

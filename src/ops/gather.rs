@@ -302,10 +302,15 @@ impl Op for ScatterSet {
         let g = self.0.geometry(cx.ins[0].shape(), m);
         let idx = cx.ins[1].slice::<i64>();
         with_element!(cx.ins[0].dtype(), T => {
-            let y = cx.outs[0].slice_mut::<T>();
-            y.copy_from_slice(cx.ins[0].slice());
-            gather::scatter(&g, idx, cx.ins[2].slice(), y, |_, b| b);
+            // In place there is nothing to copy.
+            if cx.ins[0].ptr() != cx.outs[0].ptr().cast_const() {
+                cx.outs[0].slice_mut::<T>().copy_from_slice(cx.ins[0].slice());
+            }
+            gather::scatter(&g, idx, cx.ins[2].slice(), cx.outs[0].slice_mut::<T>(), |_, b| b);
         });
+    }
+    fn overwrites(&self) -> Option<usize> {
+        Some(0)
     }
 }
 

@@ -91,6 +91,35 @@ def test_decode_equals_all_at_once(make, rotary, rng):
     np.testing.assert_allclose(np.concatenate(found, axis=1), wanted, rtol=1e-4, atol=1e-5)
 
 
+def test_a_compiled_step_writes_the_cache_in_place(rng):
+    layer = layers.MultiHeadAttention(2, 16)
+    x = rng.normal(size=(1, 1, 8)).astype("float32")
+    layer(x, x)
+    cache = layer.make_cache(1, 4096)
+    step = rustdl.jit(lambda x, i: layer.decode(x, cache, i)[0])
+    step(x, np.int32(5))
+    assert np.flatnonzero(np.any(np.asarray(cache.key) != 0, axis=(0, 2, 3))).tolist() == [5]
+    found = rustdl.profile(step, x, np.int32(6), repeats=1)
+    assert [row.ops for row in found.rows if row.shape == (1, 4096, 2, 16)] == ["scatter_update"] * 2
+    assert found.arena_bytes < cache.key.numpy().nbytes / 4
+
+
+def test_an_exchange_of_rows_does_not_read_what_it_wrote():
+    """Two variables get rows of each other: neither may be overwritten before it was read."""
+    a, b = (rustdl.Variable(np.full((3, 2), value, "float32")) for value in (1, 2))
+
+    @rustdl.jit
+    def exchange(i):
+        start = ops.stack([i, ops.zeros((), dtype="int32")])
+        new = ops.slice_update(a, start, b[:1]), ops.slice_update(b, start, a[:1])
+        a.assign(new[0])
+        b.assign(new[1])
+
+    exchange(np.int32(0))
+    assert a.numpy().tolist() == [[2, 2], [1, 1], [1, 1]]
+    assert b.numpy().tolist() == [[1, 1], [2, 2], [2, 2]]
+
+
 def test_decode_refuses(rng):
     layer = layers.MultiHeadAttention(2, 4)
     x = np.ones((1, 2, 8), "float32")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rustdl import backend, ops, tree
+from rustdl.layers.attention.cache import KeyValueCache
 
 
 def _as_numpy(logits: Any) -> np.ndarray:
@@ -62,7 +63,8 @@ class StepDecoder:
 
     Args:
         step: `(tokens, state)` -> `(logits, state)`, with tokens `(batch, time)`, logits `(batch, time, vocabulary)` or
-            `(batch, vocabulary)`, and a structure of tensors with the batch as first axis, or scalars for all rows.
+            `(batch, vocabulary)`, and a structure of tensors with the batch as first axis, scalars for all rows, or
+            caches of attention layers.
         state: The state at the start.
     """
 
@@ -94,10 +96,15 @@ class StepDecoder:
             rows: Numbers of rows.
         """
         index = ops.convert_to_tensor(rows.astype("int32"))
-        # Scalars, such as a position, are common to all rows.
-        self._state = tree.map_structure(
-            lambda x: ops.take(x, index, axis=0) if getattr(x, "shape", ()) else x, self._state
-        )
+
+        def of(x: Any) -> Any:
+            if isinstance(x, KeyValueCache):
+                x.reorder(index)
+                return x
+            # Scalars, such as a position, are common to all rows.
+            return ops.take(x, index, axis=0) if getattr(x, "shape", ()) else x
+
+        self._state = tree.map_structure(of, self._state)
 
 
 def stateful_layers(model: Any) -> list[Any]:

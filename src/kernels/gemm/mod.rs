@@ -8,6 +8,7 @@
 //! - `blocked`: cache blocks and threads, the general path;
 //! - `dot`: few rows or columns, along contiguous k;
 //! - `split`: small C, long k;
+//! - `stream`: few rows and a B that is read once from memory;
 //! - `epilogue`: what is done to finished sums;
 //! - `packed`: B packed once and used often;
 //! - `bf16`: `bf16` operands, `f32` sums;
@@ -27,6 +28,7 @@ mod pack;
 mod packed;
 mod plain;
 mod split;
+mod stream;
 
 #[cfg(test)]
 mod tests;
@@ -251,6 +253,8 @@ unsafe fn single<T: Float>(p: &Product<'_, T>) {
     } else if column && p.a_rs == 1 && p.c_rs == 1 {
         blocked::parallel(&p.transposed());
         p.finish();
+    } else if stream::suits(p) {
+        stream::parallel(p)
     } else {
         match split::parts(p) {
             1 => blocked::parallel(p),

@@ -27,8 +27,21 @@ pub(super) fn parts<T: Float>(p: &Product<'_, T>) -> usize {
 /// # Safety
 /// As [`super::gemm`].
 pub(super) unsafe fn parallel<T: Float>(p: &Product<'_, T>, parts: usize) {
+    in_parts(p, p.k.div_ceil(parts).next_multiple_of(16), |part| {
+        serial(part)
+    });
+}
+
+/// The product in parts of so many `terms`, each computed by `run` (which may leave out the epilogue).
+///
+/// # Safety
+/// As [`super::gemm`]; `run` computes a product.
+pub(super) unsafe fn in_parts<T: Float>(
+    p: &Product<'_, T>,
+    terms: usize,
+    run: impl Fn(&Product<'_, T>) + Sync,
+) {
     let size = p.m * p.n;
-    let terms = p.k.div_ceil(parts).next_multiple_of(16);
     let parts = p.k.div_ceil(terms);
     with_scratch::<T, _>(parts * size, |s| {
         let sums = Sums(s.as_mut_ptr().cast::<T>());
@@ -38,8 +51,8 @@ pub(super) unsafe fn parallel<T: Float>(p: &Product<'_, T>, parts: usize) {
             part.c_rs = p.n as isize;
             part.accumulate = false;
             part.epilogue = Epilogue::NONE;
-            // SAFETY: each part has a C of its own.
-            unsafe { serial(&part) }
+            // Each part has a C of its own.
+            run(&part)
         });
         for i in 0..p.m {
             let c = p.c.offset(i as isize * p.c_rs);

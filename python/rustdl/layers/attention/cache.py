@@ -2,24 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from rustdl import backend, ops
 from rustdl.ops.attention import attend
 
 
-class KeyValueCache(NamedTuple):
-    """The projected keys and values of the tokens so far, in arrays of a fixed length.
+class KeyValueCache:
+    """The projected keys and values of the tokens so far, in variables of a fixed length.
 
-    Both have the batch as first axis, so that a structure of caches is a state for `rustdl.text.generate`.
+    `decode` writes new tokens into the variables, so that a compiled step copies nothing. It may be part of the state
+    of `rustdl.text.generate`.
 
     Args:
         key: Shape `(B, L, heads, key size)`; what stands behind the last token is not read.
         value: Shape `(B, L, heads, value size)`.
     """
 
-    key: Any
-    value: Any
+    def __init__(self, key: Any, value: Any) -> None:
+        self.key = backend.Variable(key, trainable=False, name="key")
+        self.value = backend.Variable(value, trainable=False, name="value")
+
+    def write(self, key: Any, value: Any, position: Any) -> None:
+        """Stores the keys and values of new tokens.
+
+        Args:
+            key: Shape `(B, T, heads, key size)`.
+            value: Shape `(B, T, heads, value size)`.
+            position: The number of tokens before them, an integer tensor.
+        """
+        zero = ops.zeros((), dtype=position.dtype)
+        start = ops.stack([zero, position, zero, zero])
+        for variable, rows in ((self.key, key), (self.value, value)):
+            variable.assign(ops.slice_update(variable, start, rows))
+
+    def reorder(self, rows: Any) -> None:
+        """Makes row i what row `rows[i]` was, as beam search does.
+
+        Args:
+            rows: Integers.
+        """
+        for variable in (self.key, self.value):
+            variable.assign(ops.take(variable, rows, axis=0))
 
 
 class Decoding:
@@ -53,7 +77,8 @@ class Decoding:
         """Causal self-attention of new tokens over those in the cache and themselves, an extension of Keras' layer.
 
         Equal to the last rows of `layer(all, all, use_causal_mask=True)`. Compile it once with `rustdl.jit`, with the
-        position as a tensor: shapes do not depend on it. Positions that are hidden yet cost nothing.
+        position as a tensor: shapes do not depend on it. The cache is then changed in place, and positions that are
+        hidden yet cost nothing.
 
         Args:
             x: The new tokens, `(B, T, dim)`; usually T = 1, or the whole prompt at first.
@@ -62,7 +87,7 @@ class Decoding:
             rotary: Whether queries and keys are turned by their positions (`ops.rotary_embedding`).
 
         Returns:
-            The outputs `(B, T, ...)`, and the cache with the new tokens.
+            The outputs `(B, T, ...)`, and the cache, which holds the new tokens.
 
         Raises:
             ValueError: The cache is full (where the position is an integer), of another shape, or the layer not built.
@@ -84,14 +109,15 @@ class Decoding:
         position = ops.cast(backend.convert_to_tensor(position), "int32")
         if rotary:
             query, key = (ops.rotary_embedding(a, start_index=position) for a in (query, key))
-        cache = KeyValueCache(_written(cache.key, key, position), _written(cache.value, value, position))
+        cache.write(key, value, position)
         own = ops.expand_dims(ops.arange(count, dtype="int32"), 1) + position
         behind = own - ops.arange(length, dtype="int32")
         seen = behind >= 0
         window = layer._argument("sliding_window")
         if window is not None:
             seen = ops.logical_and(seen, behind < window)
-        y = attend(query, cache.key, cache.value, mask=seen, scale=layer._scale)
+        key, value = (backend.convert_to_tensor(a) for a in (cache.key, cache.value))
+        y = attend(query, key, value, mask=seen, scale=layer._scale)
         if layer._argument("use_gate"):
             y = ops.multiply(y, layer._gate_dense(x))
         return layer._output_dense(y), cache
@@ -116,13 +142,3 @@ class Decoding:
                 f"{layer.name}.decode: {x.shape[1]} tokens at position {position} do not fit a cache of {length}; make "
                 "a longer one with `make_cache`"
             )
-
-
-def _written(cache: Any, rows: Any, position: Any) -> Any:
-    """The cache with rows replaced from a position on."""
-    if rows.shape[1] == 1:
-        # One pass over memory, fused; the general form works out an index for each element.
-        here = ops.equal(ops.arange(cache.shape[1], dtype="int32"), position)
-        return ops.where(ops.reshape(here, (1, -1, 1, 1)), rows, cache)
-    zero = ops.zeros((), dtype="int32")
-    return ops.slice_update(cache, ops.stack([zero, position, zero, zero]), rows)
