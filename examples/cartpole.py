@@ -40,6 +40,6 @@ def plot_returns(steps: Sequence[int], returns: Sequence[float], path: Path, tit
     axis.plot(steps, mean, label="mean of 20")
     axis.axhline(SOLVED, ls="--", lw=1, color="grey", label="solved")
     axis.set(xlabel="steps in the environment", ylabel="return", title=title)
-    axis.legend(loc="lower right")
+    axis.legend(loc="upper left")
     figure.savefig(path, dpi=120)
     plt.close(figure)

@@ -88,7 +88,7 @@ class Hardened(keras.Model):
 def main() -> None:
     """Trains both nets, attacks them, draws."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", type=float, default=0.15)
+    parser.add_argument("--size", type=float, default=0.2)
     parser.add_argument("--epochs", type=int, default=25)
     parser.add_argument("--out", type=Path, default=Path("out"))
     args = parser.parse_args()

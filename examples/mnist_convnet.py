@@ -2,7 +2,7 @@
 
 Give the folder with the four (or the two t10k) IDX files of MNIST, gzipped or not, by --data. With
 the 10,000 images of the test set alone they are split 8,000 / 2,000 in file order. Without --data
-the set is downloaded as `rustdl.datasets.mnist` does.
+the set is downloaded as `rustdl.datasets.mnist` does. Writes the learning curves as PNG.
 
     python examples/mnist_convnet.py --data PATH
 """
@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from curves import plot_learning_curves
 
 import rustdl as keras
 from rustdl import layers
@@ -70,6 +71,7 @@ def build_model() -> keras.Model:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="folder with IDX files")
+    parser.add_argument("--out", type=Path, default=Path("out/mnist"), help="folder for the picture")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -79,11 +81,13 @@ def main() -> None:
     model = build_model()
     model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     begun = time.perf_counter()
-    model.fit(x_train, y_train, batch_size=128, epochs=args.epochs, validation_data=(x_test, y_test))
+    history = model.fit(x_train, y_train, batch_size=128, epochs=args.epochs, validation_data=(x_test, y_test))
     seconds = time.perf_counter() - begun
     _, accuracy = model.evaluate(x_test, y_test, verbose=0)
     print(f"{len(x_train)} images, {args.epochs} epochs in {seconds:.1f} s")
     print(f"accuracy on {len(x_test)} held-out images: {accuracy:.2%}")
+    plot_learning_curves(history.history, args.out / "learning_curves.png", ("loss", "accuracy"))
+    print(f"picture: {args.out / 'learning_curves.png'}")
 
 
 if __name__ == "__main__":

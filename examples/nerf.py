@@ -103,7 +103,7 @@ def bounded_rays(angle: float, height: float, size: int) -> np.ndarray:
 class Field(keras.Model):
     """Place to colour and density, after an encoding of the place by waves."""
 
-    def __init__(self, width: int = 96, depth: int = 4, octaves: int = 6) -> None:
+    def __init__(self, width: int = 64, depth: int = 4, octaves: int = 6) -> None:
         super().__init__(name="field")
         self.waves = (np.pi * 2.0 ** np.arange(octaves)).astype("float32")
         self.hidden = [layers.Dense(width, activation="relu") for _ in range(depth)]
@@ -160,7 +160,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=64, help="pixels along a side")
     parser.add_argument("--views", type=int, default=40)
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--rays", type=int, default=512, help="rays in a step")
     parser.add_argument("--samples", type=int, default=48, help="places on a ray")
     parser.add_argument("--out", type=Path, default=Path("out"))

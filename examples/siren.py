@@ -95,7 +95,7 @@ def photograph(size: int) -> np.ndarray:
 def main() -> None:
     """Fits both nets, compares, draws."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--size", type=int, default=128, help="pixels along a side")
     parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--out", type=Path, default=Path("out"))
     args = parser.parse_args()
