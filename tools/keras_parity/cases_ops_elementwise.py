@@ -55,12 +55,12 @@ _FLOATS_ONLY = (
     "hard_silu hard_swish hard_tanh hard_shrink soft_shrink tanh_shrink squareplus sparse_plus sparse_sigmoid softmax "
     "log_softmax rsqrt stop_gradient"
 ).split()
-_REFUSED = {"negative": ("bool",), "sign": ("bool",), "round": ("bool",)}  # by numpy and JAX
+_NO_BOOLEANS = ("negative", "sign", "round")  # numpy and JAX refuse them
 for _name in (n for n in [*SMOOTH, *FLAT] if n not in _FLOATS_ONLY):
-    for _dtype in INTEGERS:
-        if _dtype in _REFUSED.get(_name, ()):
-            continue
-        _T.add(_name, _N.ints(0, 2, 6, dtype=_dtype))
+    for _dtype in INTEGERS[_name == "negative" :]:
+        _values = _N.ints(0, 2, 6, dtype=_dtype)
+        if not (_dtype == "bool" and _name in _NO_BOOLEANS):
+            _T.add(_name, _values)
 
 for _approximate in (True, False):
     _T.add("gelu", _N.between(-4, 4, 4, 5), approximate=_approximate, gradient=True)

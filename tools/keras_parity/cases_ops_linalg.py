@@ -271,6 +271,13 @@ _T.add(
     function=lambda keras, r, t: [f(np.asarray(keras.ops.polar(r, t))) for f in (np.real, np.imag)],
 )
 
+_L.add(
+    "jvp",
+    _N.normal(4),
+    _N.normal(4),
+    function=lambda keras, x, t: keras.ops.linalg.jvp(lambda x: keras.ops.sin(x) * keras.ops.sum(x), (x,), (t,)),
+)
+
 _ALIASES = {"ctc_greedy": "ctc_decode", "ctc_beam": "ctc_decode"}
 _TABLES = [
     *from_table(ops_cases.CASES, "ops", gradient=True, inside="ops", aliases=_ALIASES),

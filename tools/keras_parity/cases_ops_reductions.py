@@ -64,8 +64,9 @@ for _options in grid(axis=(None, 0, -1, (0, 1)), method=_METHODS, keepdims=(Fals
     _T.add("quantile", _N.distinct(3, 4, 5), Plain(np.array([0.1, 0.55, 1.0], "float32")), **_options)
     _T.add("percentile", _N.distinct(3, 4, 5), 35.0, **_options)
     _T.add("percentile", _N.distinct(3, 4, 5), Plain(np.array([0.0, 20.0, 77.0], "float32")), **_options)
-    _T.add("nanquantile", _holes(3, 4, 5), 0.3, **_options)
-    _T.add("nanpercentile", _holes(3, 4, 5), 35.0, **_options)
+    # No quantile half way between two numbers, where JAX's product in float32 decides which one is nearest.
+    _T.add("nanquantile", _holes(3, 4, 5), 0.27, **_options)
+    _T.add("nanpercentile", _holes(3, 4, 5), 33.0, **_options)
 for _method in _METHODS:
     _T.add("quantile", _N.distinct(3, 7), 0.4, axis=1, method=_method, gradient=True, label=f"gradient {_method}")
     _T.add("quantile", _N.ints(0, 9, 3, 7), 0.4, axis=1, method=_method)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from keras_parity import runners
 from keras_parity.calls import Call, Numbers, Table, grid
-from keras_parity.goldens import golden
+from keras_parity.goldens import NAMES, golden
 
 optimizer_cases = golden("optimizer_cases")
 _N = Numbers(34)
@@ -274,3 +274,4 @@ def _halves(keras: Any) -> Any:
 _S.add("LearningRateSchedule", function=_halves)
 
 CASES: list[Call] = [*_T.calls, *_S.calls]
+WITHOUT = {f"optimizers.legacy.{n}": "Keras 3 has the name only to refuse it" for n in NAMES["keras.optimizers.legacy"]}

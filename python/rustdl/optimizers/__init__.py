@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rustdl.optimizers import schedules
+from rustdl.optimizers import legacy, schedules
 from rustdl.optimizers.adadelta import Adadelta
 from rustdl.optimizers.adafactor import Adafactor
 from rustdl.optimizers.adagrad import Adagrad
@@ -45,6 +45,7 @@ __all__ = [
     "ScheduleFreeAdamW",
     "deserialize",
     "get",
+    "legacy",
     "schedules",
     "serialize",
 ]
