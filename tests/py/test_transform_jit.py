@@ -443,3 +443,32 @@ def test_many_traces_warn():
     with pytest.warns(UserWarning, match="compiled 8 times"):
         f(X, 7)
     assert len(f.plans) == 2
+
+
+def test_calls_that_look_alike_have_plans_of_their_own():
+    @rustdl.jit
+    def f(*args, **kwargs):
+        return ops.sum(X) * (10 * len(args) + len(kwargs))
+
+    total = float(X.sum())
+    for args, kwargs, factor in [
+        ((), {"x": X}, 1),
+        (({"x": X},), {}, 10),
+        (([X, X],), {}, 10),
+        ((X, X), {}, 20),
+        (([X], X), {}, 20),
+        (([X],), {"x": X}, 11),
+    ]:
+        np.testing.assert_allclose(f(*args, **kwargs), factor * total, rtol=1e-5)
+    assert f.traces == 6
+
+    @rustdl.jit
+    def kinds(x):
+        return [type(x).__name__, sorted(x) if isinstance(x, dict) else len(x)]
+
+    assert [kinds(x) for x in ([X, X], (X, X), {"a": X}, {"b": X})] == [
+        ["list", 2],
+        ["tuple", 2],
+        ["dict", ["a"]],
+        ["dict", ["b"]],
+    ]
