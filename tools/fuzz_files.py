@@ -14,6 +14,7 @@ import argparse
 import collections
 import io
 import multiprocessing
+import os
 import signal
 import sys
 import tempfile
@@ -114,7 +115,7 @@ def child(kind: str, good: bytes, numbers: range, seed: int, seconds: int, folde
     def too_long(*_: Any) -> None:
         raise TooLongError
 
-    signal.signal(signal.SIGALRM, too_long)
+    signal.signal(signal.SIGPROF, too_long)
     warnings.simplefilter("ignore")
     model = make_model()
     for number in numbers:
@@ -123,9 +124,9 @@ def child(kind: str, good: bytes, numbers: range, seed: int, seconds: int, folde
         path = folder / f"damaged.{kind}"
         path.write_bytes(damaged_inside(good, rng) if inside else damaged(good, rng))
         connection.send((number, None))
-        signal.alarm(seconds)
+        signal.setitimer(signal.ITIMER_PROF, seconds)  # of the processor's time: the machine may be busy
         result = load(path, kind, model)
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         connection.send((number, result))
 
 
@@ -140,14 +141,17 @@ def fuzz(
         process = context.Process(target=child, args=(kind, good, range(first, count), seed, seconds, folder, theirs))
         process.start()
         theirs.close()
-        number, result = first, None
+        number, result, spent = first, None, 0.0
         while True:
             try:
-                if not ours.poll(seconds + 60):
+                if not ours.poll(5):
+                    if cpu_seconds(process.pid) - spent < seconds + 30:
+                        continue
                     process.kill()  # the alarm was not heard: stuck in a library
                     result = "HANGS IN C"
                     break
                 number, result = ours.recv()
+                spent = cpu_seconds(process.pid)
             except EOFError:
                 break
             if result is not None:
@@ -165,8 +169,17 @@ def fuzz(
     return counts
 
 
+def cpu_seconds(pid: int | None) -> float:
+    """The processor's time that a process has used (on Linux)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def _keep(keep: Path | None, folder: Path, kind: str, number: int) -> None:
-    if keep is not None:
+    if keep is not None and (folder / f"damaged.{kind}").exists():
         keep.mkdir(exist_ok=True, parents=True)
         (keep / f"{number}.{kind}").write_bytes((folder / f"damaged.{kind}").read_bytes())
 

@@ -157,7 +157,7 @@ def attention(k: Any) -> Any:
 
 
 def normalizers(k: Any) -> Any:
-    """Layers that normalise: adapted ones, groups, spectral norm with state."""
+    """Layers that normalise. (Not `SpectralNormalization`: Keras on JAX forgets what it assigns to the kernel.)"""
     layers = k.layers
     scale = layers.Normalization(name="scale")
     scale.adapt(numbers(6, seed=3))
@@ -166,7 +166,6 @@ def normalizers(k: Any) -> Any:
     x = layers.GroupNormalization(2)(x)
     x = layers.PReLU()(x)
     x = layers.UnitNormalization()(x)
-    x = layers.SpectralNormalization(layers.Dense(5))(x)
     return k.Model(inputs, layers.Dense(3)(x))
 
 

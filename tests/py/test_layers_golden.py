@@ -213,3 +213,13 @@ def test_gradients_reach_every_trainable_weight():
 def test_mistakes_are_named(make_layer, error, message):
     with pytest.raises(error, match=message):
         make_layer()
+
+
+def test_spectral_normalization_of_a_kernel_of_zeros():
+    """Zeros have no direction: they stay, and training goes on from there."""
+    model = rustdl.Sequential(
+        [rustdl.Input((3,)), layers.SpectralNormalization(layers.Dense(2, kernel_initializer="zeros"))]
+    )
+    model.compile("sgd", "mse")
+    model.train_on_batch(np.ones((4, 3), "float32"), np.ones((4, 2), "float32"))
+    np.testing.assert_allclose(model.layers[0].kernel, np.full((3, 2), 0.01), rtol=1e-5)

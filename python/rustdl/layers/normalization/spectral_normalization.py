@@ -61,6 +61,10 @@ class SpectralNormalization(Wrapper):
             u = _unit(ops.matmul(v, matrix))
         u, v = ops.stop_gradient(u), ops.stop_gradient(v)
         sigma = ops.matmul(ops.matmul(v, matrix), ops.transpose(u))
+        # A kernel of zeros has no direction: it and the vector stay as they are.
+        is_zero = ops.all(ops.equal(matrix, 0))
+        sigma = ops.where(is_zero, ops.ones_like(sigma), sigma)
+        u = ops.where(is_zero, ops.convert_to_tensor(self.vector_u), u)
         return u, ops.reshape(matrix / sigma, self.kernel.shape)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
