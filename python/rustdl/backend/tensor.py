@@ -93,6 +93,12 @@ def convert_to_numpy(x: Any) -> Any:
     return np.array(x)
 
 
+def own_numpy(x: Any) -> Any:
+    """A numpy array of a tensor, variable or nested list that may be written to."""
+    array = convert_to_numpy(x)
+    return array if array.flags.writeable else array.copy()
+
+
 def cast(x: Any, dtype: Any) -> Any:
     """The tensor with another dtype; the same tensor where it has it already."""
     name = _engine_dtype(dtype)

@@ -190,8 +190,8 @@ class Variable:
         return self.value
 
     def numpy(self) -> Any:
-        """The value as a numpy array."""
-        return np.asarray(self)
+        """The value as a numpy array of its own."""
+        return np.array(self)
 
     def assign(self, value: Any) -> Tensor:
         """Replaces the value.

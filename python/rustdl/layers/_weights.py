@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rustdl import constraints, initializers, ops, regularizers
+from rustdl import backend, constraints, initializers, ops, regularizers
 from rustdl.layers._quantization import Quantizable
 
 _FAMILIES: dict[str, Any] = {
@@ -169,7 +169,7 @@ class LowRankAdaptation(Quantizable):
             owners = [getattr(self, self._lora_weight), *(self._stored_variables() if self.is_quantized else [])]
             values = {id(owner): value for owner, value in zip(owners, merged, strict=True)}
         for i, variable in enumerate(self._saved_variables()):
-            store[str(i)] = ops.convert_to_numpy(values.get(id(variable), variable))
+            store[str(i)] = backend.convert_to_numpy(values.get(id(variable), variable))
 
     def _variable_dtype(self) -> Any:
         layer: Any = self

@@ -205,7 +205,7 @@ class LayerState:
 
     def get_weights(self) -> list[Any]:
         """The weights as numpy arrays."""
-        return [np.array(v.numpy()) for v in self.weights]
+        return [v.numpy() for v in self.weights]
 
     def set_weights(self, weights: Any) -> None:
         """Sets the weights from arrays in the order of `get_weights`.

@@ -23,7 +23,7 @@ from rustdl.backend.stateless_scope import StatelessScope
 from rustdl.backend.subtrace import is_value
 from rustdl.ops._symbolic import symbolic
 
-convert_to_numpy = backend.convert_to_numpy
+convert_to_numpy = backend.own_numpy
 is_tensor = backend.is_tensor
 
 
@@ -374,6 +374,18 @@ def _slice(inputs: Any, start_indices: Any, shape: Any) -> Any:
     x = backend.convert_to_tensor(inputs)
     sizes = list(shape)
     starts = _known_starts(start_indices)
+    for name, given in (("shape", sizes), ("start_indices", starts)):
+        if given is not None and len(given) != len(x.shape):
+            raise ValueError(
+                f"slice: The number of dimensions in `{'start_indices' if name == 'start_indices' else 'inputs'}` must "
+                f"match the number of dimensions in `{'inputs' if name == 'start_indices' else 'shape'}`. Received: "
+                f"inputs of shape {tuple(x.shape)}, {name}={given}"
+            )
+    if starts is None and -1 in sizes:
+        raise ValueError(
+            "slice: a size of -1 (up to the end) needs `start_indices` that are known, since the size depends on them. "
+            f"Received: shape={tuple(sizes)} with start indices that are traced"
+        )
     if starts is not None:
         # As in JAX, starts are moved so that the slice fits.
         ends = [n if s == -1 else b + s for b, s, n in zip(starts, sizes, x.shape, strict=True)]
@@ -381,7 +393,7 @@ def _slice(inputs: Any, start_indices: Any, shape: Any) -> Any:
         lengths = [e - b for b, e in zip(starts, ends, strict=True)]
         return x[tuple(builtin_slice(b, b + k) for b, k in zip(moved, lengths, strict=True))]
     for axis, size in enumerate(sizes):
-        if size in (-1, x.shape[axis]):
+        if size == x.shape[axis]:
             continue
         start = ops.clip(backend.cast(start_indices[axis], "int32"), 0, x.shape[axis] - size)
         x = ops.take(x, start + ops.arange(size, dtype="int32"), axis=axis)

@@ -376,7 +376,8 @@ def _traced_while(cond: Any, body: Any, values: Any, limit: int | None) -> Any:
 
 
 def _while_loop(cond: Any, body: Any, loop_vars: Any, maximum_iterations: int | None = None) -> Any:
-    is_single = not tree.is_nested(loop_vars)
+    # A list or tuple is several variables; anything else, such as a dictionary, is one.
+    is_single = not isinstance(loop_vars, (list, tuple))
     values = (loop_vars,) if is_single else loop_vars
     values = tree.map_structure(backend.convert_to_tensor, values)
     count = 0

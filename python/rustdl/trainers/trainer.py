@@ -766,7 +766,7 @@ class Trainer:
             if found is not None:
                 plan, dtype = found
                 result = plan.run([convert(x if dtype is None else x.astype(dtype))])
-                return result[0].numpy()
+                return result[0].numpy().copy()
         return self._predict_one(x)
 
     def _predict_one(self, x: Any) -> Any:
@@ -774,9 +774,9 @@ class Trainer:
         batch = (tree.map_structure(lambda a: data_adapter_utils.to_tensor(a, "x"), x),)
         self._build_for_prediction(batch)
         if not isinstance(self.predict_function, StepRunner):
-            return tree.map_structure(backend.convert_to_numpy, self.predict_function(iter([batch])))
+            return tree.map_structure(backend.own_numpy, self.predict_function(iter([batch])))
         function = self.predict_function
-        outputs = tree.map_structure(backend.convert_to_numpy, function.run(batch))
+        outputs = tree.map_structure(backend.own_numpy, function.run(batch))
         if type(x) is np.ndarray and isinstance(outputs, np.ndarray) and not function.eager:
             compiled = function.compiled(batch)
             if compiled._is_computed == [True]:
