@@ -96,8 +96,9 @@ class Game:
 
 
 def save_grid(images: np.ndarray, path: Path) -> None:
-    """Ten rows of digits."""
-    grid = images.reshape(10, -1, 8, 8).transpose(0, 2, 1, 3).reshape(80, -1)
+    """Ten rows of digits, with white between them."""
+    cells = np.pad(images.reshape(10, -1, 8, 8), ((0, 0), (0, 0), (1, 1), (1, 1)))
+    grid = cells.transpose(0, 2, 1, 3).reshape(100, -1)
     plt.imsave(path, grid.repeat(6, axis=0).repeat(6, axis=1), cmap="gray_r", vmin=0, vmax=1)
 
 

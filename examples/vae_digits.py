@@ -64,6 +64,12 @@ class Vae(keras.Model):
         return {"loss": value}
 
 
+def grid(images: np.ndarray, rows: int) -> np.ndarray:
+    """Digits in rows, with white between them."""
+    cells = np.pad(images.reshape(rows, -1, 8, 8), ((0, 0), (0, 0), (1, 1), (1, 1)))
+    return cells.transpose(0, 2, 1, 3).reshape(10 * rows, -1)
+
+
 def main() -> None:
     """Trains, prints the bounds, draws."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -91,10 +97,7 @@ def main() -> None:
     print(f"held-out digits: lower bound {samples.mean():.2f} nats, with 200 importance samples {tighter:.2f} nats")
 
     figure, axes = plt.subplots(1, 3, figsize=(12, 4), layout="constrained")
-    again = np.asarray(model(test[:10]))
-    axes[0].imshow(
-        np.concatenate([test[:10], again]).reshape(2, 10, 8, 8).transpose(0, 2, 1, 3).reshape(16, 80), cmap="gray_r"
-    )
+    axes[0].imshow(grid(np.concatenate([test[:10], np.asarray(model(test[:10]))]), 2), cmap="gray_r")
     axes[0].set_title("held-out digits and their reconstructions")
     means = np.asarray(model.encode(test)[0])
     points = axes[1].scatter(means[:, 0], means[:, 1], c=labels, cmap="tab10", s=8)
@@ -102,8 +105,7 @@ def main() -> None:
     axes[1].set_title("where the digits lie")
     line = np.linspace(-2.5, 2.5, 12, dtype="float32")
     places = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
-    walk = np.asarray(ops.sigmoid(model.decoder(places))).reshape(12, 12, 8, 8)
-    axes[2].imshow(walk.transpose(0, 2, 1, 3).reshape(96, 96), cmap="gray_r")
+    axes[2].imshow(grid(np.asarray(ops.sigmoid(model.decoder(places))), 12), cmap="gray_r")
     axes[2].set_title("a walk through the latent space")
     for axis in (axes[0], axes[2]):
         axis.axis("off")
