@@ -20,7 +20,7 @@ import rustdl as keras
 from rustdl import layers, ops
 
 STEPS = 3
-BLOCKS, SEGMENTS, WIDTH = 64, 8, 256
+BLOCKS, SEGMENTS, WIDTH, ROWS = 64, 8, 128, 2048
 
 
 class Residual(layers.Layer):
@@ -60,11 +60,11 @@ class ResidualNet(keras.Model):
 
 
 def residual(budget: int | None, remat: bool):
-    """A deep MLP on rows of 256 numbers, batch 512, Adam."""
+    """A residual MLP of 64 blocks, width 128, batch 2048, Adam."""
     model = ResidualNet(remat)
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), memory_budget=budget)
     rng = np.random.default_rng(0)
-    return model, rng.normal(size=(512, WIDTH)).astype("float32"), rng.integers(0, 10, 512)
+    return model, rng.normal(size=(ROWS, WIDTH)).astype("float32"), rng.integers(0, 10, ROWS)
 
 
 def resnet50(budget: int | None, remat: bool):

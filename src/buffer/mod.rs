@@ -324,7 +324,7 @@ pub fn with_scratch<T: Copy, R>(len: usize, f: impl FnOnce(&mut [MaybeUninit<T>]
         other => {
             drop(other);
             let class = size_class(bytes);
-            Buffer::new("scratch", class).unwrap_or_else(|e| std::panic::panic_any(e))
+            Buffer::new("scratch", class).unwrap_or_else(|e| std::panic::resume_unwind(Box::new(e)))
         }
     };
     let guard = Return(Some(held), level);

@@ -83,7 +83,7 @@ impl Loop {
     /// stacked slices. Memory that cannot be had is thrown as an [`Error`](crate::error::Error).
     pub fn run(&self, length: usize, reverse: bool, ins: &[View], outs: &mut [ViewMut]) {
         let arena = self.plan.take_arena();
-        let arena = arena.unwrap_or_else(|e| std::panic::panic_any(e));
+        let arena = arena.unwrap_or_else(|e| std::panic::resume_unwind(Box::new(e)));
         par::enter(|| self.over(&arena, length, reverse, ins, outs));
         self.plan.give_arena(arena);
     }
@@ -193,7 +193,10 @@ impl While {
 
     /// Runs at most `limit` steps; the carries at the end go to `outs`.
     pub fn run(&self, limit: usize, ins: &[View], outs: &mut [ViewMut]) {
-        let take = |p: &Plan| p.take_arena().unwrap_or_else(|e| std::panic::panic_any(e));
+        let take = |p: &Plan| {
+            p.take_arena()
+                .unwrap_or_else(|e| std::panic::resume_unwind(Box::new(e)))
+        };
         let (first, second) = (take(&self.condition), take(&self.body));
         par::enter(|| self.over((&first, &second), limit, ins, outs));
         self.condition.give_arena(first);

@@ -133,7 +133,9 @@ impl Op for Scan {
     }
 
     fn run(&self, cx: &mut Run) {
-        let body = self.compiled().unwrap_or_else(|e| std::panic::panic_any(e));
+        let body = self
+            .compiled()
+            .unwrap_or_else(|e| std::panic::resume_unwind(Box::new(e)));
         body.run(self.steps.count, self.steps.reverse, cx.ins, cx.outs);
     }
 

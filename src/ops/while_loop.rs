@@ -107,7 +107,9 @@ impl Op for WhileLoop {
     }
 
     fn run(&self, cx: &mut Run) {
-        let loops = self.compiled().unwrap_or_else(|e| std::panic::panic_any(e));
+        let loops = self
+            .compiled()
+            .unwrap_or_else(|e| std::panic::resume_unwind(Box::new(e)));
         loops.run(self.limit.unwrap_or(usize::MAX), cx.ins, cx.outs);
     }
 }

@@ -75,7 +75,7 @@ impl Op for HostOp {
     fn run(&self, cx: &mut Run) {
         if let Err(e) = self.call_python(cx) {
             // Kernels cannot fail; an error thrown as a value arrives as that error at the caller.
-            std::panic::panic_any(e);
+            std::panic::resume_unwind(Box::new(e));
         }
     }
     fn is_pure(&self) -> bool {

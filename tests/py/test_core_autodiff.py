@@ -213,3 +213,62 @@ def test_custom_gradient_eager_and_traced():
     from rustdl.backend.jit import jit
 
     np.testing.assert_array_equal(jit(gradient)(x), [-1.0, 0.5, 1.0])
+
+
+def test_custom_gradient_is_differentiated_again():
+    @rustdl.custom_gradient
+    def log1pexp(x):
+        e = rustdl.ops.exp(x)
+        return rustdl.ops.log(1.0 + e), lambda upstream: upstream * (1.0 - 1.0 / (1.0 + e))
+
+    rustdl.check_grads(log1pexp, (X.astype("float64"),), order=3)
+    assert float(rustdl.jit(rustdl.grad(rustdl.grad(log1pexp)))(0.0)) == 0.25
+    assert float(rustdl.grad(rustdl.grad(log1pexp))(0.0)) == 0.25
+
+
+def test_custom_gradient_of_structures():
+    @rustdl.custom_gradient
+    def scaled(d, scale, name="any"):
+        def gradient(dy):
+            g, h = dy["y"], dy["z"][0]
+            return {"a": 10.0 * g, "b": [h * scale], "n": None}, rustdl.ops.sum(g)
+
+        return {"y": d["a"] * scale, "z": [d["b"][0]]}, gradient
+
+    def loss(d, scale):
+        found = scaled(d, scale, name="x")
+        return rustdl.ops.sum(found["y"]) + 3.0 * rustdl.ops.sum(found["z"][0])
+
+    x = np.ones(2, "float32")
+    for wrap in (lambda f: f, rustdl.jit):
+        g, by_scale = wrap(rustdl.grad(loss, argnums=(0, 1)))({"a": x, "b": [x], "n": None}, np.float32(2.0))
+        assert g["a"].tolist() == [10.0, 10.0]
+        assert g["b"][0].tolist() == [6.0, 6.0]
+        assert g["n"] is None
+        assert float(by_scale) == 2.0
+    with pytest.raises(ValueError, match="gave 1 gradients for 2 arguments"):
+        rustdl.grad(rustdl.custom_gradient(lambda x, y: (x * y, lambda g: g)))(1.0, 2.0)
+    with pytest.raises(ValueError, match="has 1 tensors, the argument 2"):
+        rustdl.grad(rustdl.custom_gradient(lambda d: (d[0] * d[1], lambda g: [[g]])))([1.0, 2.0])
+    with pytest.raises(TypeError, match="pair"):
+        rustdl.custom_gradient(lambda x: x)(1.0)
+
+
+def test_gradients_of_structures_with_names_and_of_variables_in_dictionaries():
+    params = {"w": np.ones(2, "float32"), "bias": None, "name": "dense", "use": True}
+    g = rustdl.grad(lambda p: rustdl.ops.sum(p["w"] * p["w"]))(params)
+    assert g["w"].tolist() == [2.0, 2.0]
+    assert (g["bias"], g["name"], g["use"]) == (None, None, None)
+    with pytest.raises(TypeError, match="got 3"):
+        rustdl.grad(lambda p: p["w"])({"w": 3})
+    v, w = rustdl.Variable(2.0), rustdl.Variable(3.0)
+    _, g = rustdl.value_and_grad(lambda: v * w, variables={"v": v, "rest": [w]})()
+    assert (float(g["v"]), float(g["rest"][0])) == (3.0, 2.0)
+    with pytest.raises(TypeError, match=r"variables must be rustdl\.Variable"):
+        rustdl.value_and_grad(lambda: v * w, variables=[1.0])
+
+
+def test_ctc_loss_to_third_order():
+    logits = np.random.default_rng(0).normal(size=(2, 6, 4))
+    labels, lengths, frames = np.array([[1, 2, 1], [3, 3, 0]]), np.array([3, 2]), np.array([6, 5])
+    rustdl.check_grads(lambda x: rustdl.ops.ctc_loss(labels, x, lengths, frames), (logits,), order=3)

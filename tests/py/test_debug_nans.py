@@ -111,11 +111,11 @@ CASES = {
     ),
     "the gradient of a root at 0": (
         lambda: _trained(lambda x: ops.sqrt(ops.square(x)), before=[_weights_below]),
-        "multiply", "net/bad (gradient)", 2,
+        "gradient of square", "net/bad (gradient)", 2,
     ),
     "the gradient of a norm at 0": (
         lambda: _trained(lambda x: x + ops.sqrt(ops.sum(x * x, axis=1, keepdims=True)), before=[_weights_below]),
-        "multiply", "net/bad (gradient)", 2,
+        "gradient of multiply", "net/bad (gradient)", 2,
     ),
     "a gradient of one's own": (
         lambda: _trained(_own_gradient, before=[_weights_below]), "divide", "net/bad (gradient)", 2,

@@ -157,7 +157,7 @@ def custom_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
         if any(isinstance(x, KerasTensor) for x in structure.flatten((args, kwargs))):
             return f(*args, **kwargs)[0]
         tensors: list[Any] = []
-        counts: list[int] = []
+        places = [[is_value(leaf) for leaf in structure.flatten(x)] for x in args]
 
         def take(x: Any) -> Any:
             if not is_value(x):
@@ -165,12 +165,7 @@ def custom_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
             tensors.append(backend.convert_to_tensor(x))
             return tensors[-1]
 
-        arguments = []
-        for x in args:
-            before = len(tensors)
-            arguments.append(structure.map_leaves(take, x))
-            counts.append(len(tensors) - before)
-        pair = f(*arguments, **kwargs)
+        pair = f(*structure.map_leaves(take, args), **kwargs)
         if not (isinstance(pair, tuple) and len(pair) == 2 and callable(pair[1])):
             raise TypeError("custom_gradient: the function must return a pair of a value and a gradient function")
         value, gradient = pair
@@ -180,7 +175,7 @@ def custom_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
         def vjp(upstream: list[Any]) -> list[Any]:
             given = structure.pack(value, upstream)
             found = gradient(upstream=given) if by_name else gradient(given)
-            return _gradients_of_arguments(found, counts)
+            return _gradients_of_arguments(found, places)
 
         # Gradients go to the arguments by the function given alone, not through the computation of the value.
         kept = [y if y.is_traced else _rustdl.detach(y) for y in flat]
@@ -198,20 +193,21 @@ def _takes_upstream(gradient: Callable[..., Any]) -> bool:
     return any(p.name == "upstream" or p.kind is p.VAR_KEYWORD for p in parameters)
 
 
-def _gradients_of_arguments(found: Any, counts: list[int]) -> list[Any]:
-    """One gradient for each tensor of the arguments, of which each holds so many."""
-    parts = list(found) if isinstance(found, (list, tuple)) and len(found) == len(counts) else [found]
-    if len(counts) == 1 and len(parts) == 1 and len(structure.flatten(parts[0])) != counts[0]:
-        parts = [found]
-    if len(parts) != len(counts):
-        raise ValueError(f"the gradient function gave {len(parts)} gradients for {len(counts)} arguments")
+def _gradients_of_arguments(found: Any, places: list[list[bool]]) -> list[Any]:
+    """One gradient for each tensor of the arguments; `places` says which of the leaves of each are tensors."""
+    several = isinstance(found, (list, tuple)) and len(found) == len(places)
+    if several and len(places) == 1 and len(structure.flatten(found)) == len(places[0]) > 1:
+        several = False  # the structure of the only argument, not a list of one gradient
+    parts = list(found) if several else [found]
+    if len(parts) != len(places):
+        raise ValueError(f"the gradient function gave {len(parts)} gradients for {len(places)} arguments")
     grads: list[Any] = []
-    for i, (part, count) in enumerate(zip(parts, counts, strict=True)):
-        leaves = [None] * count if part is None else structure.flatten(part)
-        if len(leaves) > count:  # what stands in the structure of the argument but is no tensor
-            leaves = [g for g in leaves if g is None or is_value(g)]
-        if len(leaves) != count:
-            raise ValueError(f"the gradient of argument {i} has {len(leaves)} tensors, the argument {count}")
+    for i, (part, is_tensor) in enumerate(zip(parts, places, strict=True)):
+        leaves = [None] * len(is_tensor) if part is None else structure.flatten(part)
+        if len(leaves) == len(is_tensor):
+            leaves = [g for g, wanted in zip(leaves, is_tensor, strict=True) if wanted]
+        if len(leaves) != sum(is_tensor):
+            raise ValueError(f"the gradient of argument {i} has {len(leaves)} tensors, the argument {sum(is_tensor)}")
         grads += [None if g is None else backend.convert_to_tensor(g) for g in leaves]
     return grads
 

@@ -32,7 +32,7 @@ def parse_bytes(value: Any) -> int | None:
             return int(float(number) * _UNITS[unit])
         except (ValueError, KeyError):
             pass
-    elif isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0:
+    elif isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 1:
         return int(value)
     raise ValueError(f"memory_budget must be a number of bytes or a text such as '512 MiB', got {value!r}")
 
