@@ -70,7 +70,9 @@ DIFFERENCES = (
     "Lookup layers give multi-hot and count vectors in `floatx`, as documented.",
     "`warm_start` and `fit_kwargs` of the scikit-learn wrappers take effect.",
     "`LogitsDistillation('kl_divergence')` applies the softmax to the logits (Hinton et al., 2015).",
-    "`fit` and `predict` take no text: models with string inputs run when called, eagerly, or their text layers inside a data pipeline.",
+    "`fit`, `evaluate` and `predict` take arrays of strings where a layer of the model turns them into numbers (Keras on JAX refuses them); such steps run eagerly.",
+    "Metrics honour the mask of a prediction in `fit` too, where Keras on JAX has lost it; `SwapEMAWeights` leaves the averages in the model also after an early stop.",
+    "`compile` without `metrics` forgets those of an earlier `compile`; a generator that has run dry ends `fit` instead of giving its first batch again.",
     "Quantization: `int8` and `int4`; `float8` has its functions but no layers; GPTQ and AWQ have configurations but no algorithm.",
 )
 

@@ -327,3 +327,55 @@ def test_unknown_mode_warns():
         warnings.simplefilter("always")
         callbacks.EarlyStopping(mode="upwards")
     assert "upwards" in str(caught[0].message)
+
+
+def test_functions_of_a_lambda_callback_may_name_their_arguments_as_they_like():
+    x, y = _data()
+    seen = []
+    callback = callbacks.LambdaCallback(
+        on_train_begin=lambda anything: seen.append("begin"),
+        on_epoch_end=lambda number, values: seen.append((number, sorted(values))),
+        on_train_batch_end=lambda number, values: seen.append(number),
+    )
+    _model().fit(x, y, batch_size=16, verbose=0, callbacks=[callback])
+    assert seen == ["begin", 0, 1, (0, ["loss", "mae"])]
+
+
+def test_the_logs_of_an_epoch_are_in_the_order_of_their_names():
+    """As in Keras, with what callbacks add behind."""
+    x, y = _data()
+
+    class Adds(callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["extra"] = 1.0
+
+    model = _model(weighted_metrics=["mse"])
+    history = model.fit(x, y, validation_data=(x, y), verbose=0, callbacks=[Adds()]).history
+    assert list(history) == ["loss", "mae", "mse", "val_loss", "val_mae", "val_mse", "extra"]
+
+
+@pytest.mark.parametrize("stop_early", [False, True])
+def test_averages_swapped_in_at_epochs_stay_after_fit(stop_early):
+    """At the end of `fit` the model has the moving averages of its weights, worked out here by hand."""
+    x, y = _data(8)
+
+    weights_of_steps = []
+
+    class Trace(callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            weights_of_steps.append(self.model.get_weights()[0])
+
+    class Stop(callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = stop_early and epoch == 1
+
+    model = _model()
+    model.compile(rustdl.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5), "mse")
+    swap = callbacks.SwapEMAWeights(swap_on_epoch=True)
+    model.fit(x, y, batch_size=8, epochs=3, verbose=0, callbacks=[Stop(), Trace(), swap])
+    assert len(weights_of_steps) == (2 if stop_early else 3)
+    average = weights_of_steps[0]
+    for weights in weights_of_steps[1:]:
+        average = 0.5 * average + 0.5 * weights
+    np.testing.assert_allclose(model.get_weights()[0], average, rtol=1e-5)
+    assert not np.allclose(average, weights_of_steps[-1], rtol=1e-3)

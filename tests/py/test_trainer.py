@@ -486,3 +486,39 @@ def test_unknown_names_of_outputs_are_refused():
     model.compile("sgd", loss={"a": "mse", "b": "mse"}, metrics={"c": ["mae"]})
     with pytest.raises(ValueError, match="Invalid `metrics`"):
         model.fit(*data, verbose=0)
+
+
+def test_a_dataset_whose_length_fails_does_not_hang():
+    class Broken(rustdl.utils.PyDataset):
+        calls = 0
+
+        def __len__(self):
+            Broken.calls += 1
+            if threading.current_thread() is not threading.main_thread():
+                raise RuntimeError("no length")
+            return 3
+
+        def __getitem__(self, index):
+            return X[:4], Y[:4]
+
+    with pytest.raises(RuntimeError, match="no length"):
+        _model().fit(Broken(workers=2), verbose=0)
+
+
+def test_a_limit_of_steps_goes_on_where_the_epoch_before_ended():
+    limited, stepped = _model(), _model()
+    rustdl.config.set_max_steps_per_epoch(2)
+    try:
+        found = limited.fit(X, Y, batch_size=5, epochs=3, shuffle=False, verbose=0)
+    finally:
+        rustdl.config.set_max_steps_per_epoch(None)
+    wanted = stepped.fit(X, Y, batch_size=5, epochs=3, shuffle=False, verbose=0, steps_per_epoch=2)
+    assert found.history == wanted.history
+    assert found.params["steps"] == 2
+
+
+def test_shapes_of_several_outputs_are_a_list():
+    x = layers.Input((5,), name="x")
+    model = rustdl.Model({"x": x}, {"a": layers.Dense(3)(x), "b": [layers.Dense(1)(x)]})
+    assert model.output_shape == [(None, 3), (None, 1)]
+    assert model.input_shape == (None, 5)

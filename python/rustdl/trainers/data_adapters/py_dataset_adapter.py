@@ -188,11 +188,16 @@ class PyDatasetAdapter(DataAdapter):
             return False
 
         def hand_out() -> None:
-            for index in self._indices():
-                answer: queue.Queue[Any] = queue.Queue(maxsize=1)
-                # The slot keeps the order; the job may be done by any worker.
-                if not put(slots, answer) or not put(jobs, (index, answer)):
-                    return
+            try:
+                for index in self._indices():
+                    answer: queue.Queue[Any] = queue.Queue(maxsize=1)
+                    # The slot keeps the order; the job may be done by any worker.
+                    if not put(slots, answer) or not put(jobs, (index, answer)):
+                        return
+            except BaseException as error:  # of the dataset's length; raised again by the reader
+                failed: queue.Queue[Any] = queue.Queue(maxsize=1)
+                failed.put((None, error))
+                put(slots, failed)
             put(slots, None)
 
         def work() -> None:
