@@ -9,8 +9,8 @@
 use super::geometry::Correlation;
 use super::pack::{Panels, pack_panel};
 use super::region::{Block, Blocks};
-use super::tile::{VECTORS, accumulate, accumulate_lanes, finish, max_rows, with_rows};
-use super::{Epilogue, at_level, lanes, winograd};
+use super::tile::{VECTORS, accumulate, finish, max_rows, with_rows};
+use super::{Epilogue, at_level, depthwise, lanes, winograd};
 use crate::buffer::with_scratch;
 use crate::par::parallel_for;
 use crate::simd::{Float, Isa, Kernel, Lanes, dispatch, level};
@@ -20,8 +20,6 @@ use std::ops::Range;
 
 /// Bytes of a source region: with a panel of weights, well inside a second-level cache.
 const REGION_BYTES: usize = 256 << 10;
-/// The same for depthwise correlations, whose few weights leave the first-level cache to the region.
-pub(super) const DEPTHWISE_REGION_BYTES: usize = 40 << 10;
 /// Output positions of a block at most: bounds the table of positions.
 const POSITIONS: usize = 1024;
 /// Tasks that the work is cut into where it can be.
@@ -41,8 +39,7 @@ pub(super) struct Runs {
 impl Runs {
     /// The runs of one group of `cor` in regions with these strides.
     pub fn new(cor: &Correlation, strides: &[usize; 4]) -> Runs {
-        let whole = cor.groups == 1 && !cor.depthwise;
-        Runs::merged_if(cor, strides, whole && cor.axes[2].dense())
+        Runs::merged_if(cor, strides, cor.groups == 1 && cor.axes[2].dense())
     }
 
     /// One run for each tap.
@@ -114,6 +111,10 @@ pub(super) fn correlate<T: Float>(
     if winograd::applies::<T>(cor) {
         return winograd::correlate(cor, source, w, transposed, target, epilogue);
     }
+    if cor.depthwise {
+        // The one channel of a group is the first dimension whichever way it is read.
+        return depthwise::correlate(cor, source, w, target, epilogue);
+    }
     let lanes = lanes::<T>();
     let width = if cor.target_group() <= lanes {
         lanes
@@ -124,8 +125,6 @@ pub(super) fn correlate<T: Float>(
     let run = |weights: *const T, target: &mut [T]| {
         run_blocks(cor, panels, source, weights, target, epilogue);
     };
-    // The one channel of a group is the first dimension whichever way it is read.
-    let transposed = transposed && !cor.depthwise;
     if !transposed && panels.already(cor) {
         return run(w.as_ptr(), target);
     }
@@ -161,12 +160,7 @@ fn run_blocks<T: Float>(
     epilogue: &Epilogue<'_, T>,
 ) {
     let per_task = cor.positions().div_ceil(TASKS).clamp(56, POSITIONS);
-    let bytes = if cor.depthwise {
-        DEPTHWISE_REGION_BYTES
-    } else {
-        REGION_BYTES
-    };
-    let blocks = Blocks::new(cor, bytes / size_of::<T>(), per_task);
+    let blocks = Blocks::new(cor, REGION_BYTES / size_of::<T>(), per_task);
     let full = blocks.size.iter().product();
     with_scratch::<[usize; 2], _>(full, |table| {
         let job = Job {
@@ -275,7 +269,7 @@ unsafe fn run_task<T: Float, L: Lanes<T>>(task: Task<'_, T>) {
         let (group, first, columns) = job.panels.panel(cor, p);
         let channel = group * cor.target_group() + first;
         let panel = Panel {
-            region: region.wrapping_add(source_channel(cor, group, first)),
+            region: region.wrapping_add(group * cor.source_group()),
             weights: job.weights.add(p * job.panels.len),
             target: target.add(channel),
             bias: if job.bias.is_null() {
@@ -286,15 +280,6 @@ unsafe fn run_task<T: Float, L: Lanes<T>>(task: Task<'_, T>) {
             columns,
         };
         run_panel::<T, L>(job, &panel, &job.positions[..block.positions()]);
-    }
-}
-
-/// The first source channel that a panel reads.
-pub(super) fn source_channel(cor: &Correlation, group: usize, first: usize) -> usize {
-    if cor.depthwise {
-        first
-    } else {
-        group * cor.source_group()
     }
 }
 
@@ -319,31 +304,14 @@ unsafe fn run_panel<T: Float, L: Lanes<T>>(
     positions: &[[usize; 2]],
 ) {
     let max = const { max_rows::<T, L>() };
-    let full = panel.columns == VECTORS * L::N;
     let mut rest = positions;
     for left in (1..=positions.len().div_ceil(max)).rev() {
         let (tile, after) = rest.split_at(rest.len().div_ceil(left));
         rest = after;
-        match (job.cor.depthwise, panel.columns > L::N) {
-            (false, true) => with_rows!(tile.len(), max, run_tile::<T, L, 2>(job, panel, tile)),
-            (false, false) => with_rows!(tile.len(), max, run_tile::<T, L, 1>(job, panel, tile)),
-            (true, true) if full => {
-                with_rows!(
-                    tile.len(),
-                    max,
-                    run_lanes::<T, L, 2, false>(job, panel, tile)
-                );
-            }
-            (true, true) => with_rows!(
-                tile.len(),
-                max,
-                run_lanes::<T, L, 2, true>(job, panel, tile)
-            ),
-            (true, false) => with_rows!(
-                tile.len(),
-                max,
-                run_lanes::<T, L, 1, true>(job, panel, tile)
-            ),
+        if panel.columns > L::N {
+            with_rows!(tile.len(), max, run_tile::<T, L, 2>(job, panel, tile));
+        } else {
+            with_rows!(tile.len(), max, run_tile::<T, L, 1>(job, panel, tile));
         }
     }
 }
@@ -372,44 +340,6 @@ unsafe fn run_tile<T: Float, L: Lanes<T>, const MR: usize, const NV: usize>(
     let mut to = [panel.target; MR];
     for i in 0..MR {
         to[i] = panel.target.add(positions.get_unchecked(i)[1]);
-    }
-    finish::<T, L, MR, NV>(
-        &acc,
-        &to,
-        panel.columns,
-        panel.bias,
-        job.epilogue.activation,
-    );
-}
-
-/// A tile of a depthwise correlation.
-#[inline(always)]
-unsafe fn run_lanes<
-    T: Float,
-    L: Lanes<T>,
-    const MR: usize,
-    const NV: usize,
-    const PARTIAL: bool,
->(
-    job: &Job<'_, T>,
-    panel: &Panel<T>,
-    positions: &[[usize; 2]],
-) {
-    let (mut rows, mut to) = ([panel.region; MR], [panel.target; MR]);
-    for i in 0..MR {
-        let [from, at] = *positions.get_unchecked(i);
-        rows[i] = panel.region.wrapping_add(from);
-        to[i] = panel.target.add(at);
-    }
-    let mut acc = [[L::zero(); NV]; MR];
-    let mut weights = panel.weights;
-    for &start in &job.runs.starts {
-        let mut run = rows;
-        for row in &mut run {
-            *row = row.wrapping_add(start);
-        }
-        accumulate_lanes::<T, L, MR, NV, PARTIAL>(&mut acc, &run, 0, weights, 0, panel.columns, 1);
-        weights = weights.wrapping_add(job.panels.width);
     }
     finish::<T, L, MR, NV>(
         &acc,

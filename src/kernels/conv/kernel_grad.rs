@@ -6,15 +6,10 @@
 //! small, the blocks are cut into a number of chunks, fixed by the shapes, with private sums that
 //! are added in order; where it is large, tasks take parts of its columns instead.
 
-use super::correlate::{
-    DEPTHWISE_REGION_BYTES, Runs, Scratch, TASKS, slice_of, source_channel, target_start,
-    target_steps,
-};
+use super::correlate::{Runs, Scratch, TASKS, slice_of, target_start, target_steps};
 use super::geometry::{ConvShape, Correlation};
 use super::region::{Block, Blocks};
-use super::tile::{
-    VECTORS, accumulate, accumulate_adjacent, accumulate_lanes, finish, max_rows, with_rows,
-};
+use super::tile::{VECTORS, accumulate, accumulate_adjacent, finish, max_rows, with_rows};
 use super::{Activation, at_level, lanes};
 use crate::buffer::with_scratch;
 use crate::par::parallel_for;
@@ -28,7 +23,7 @@ const POSITIONS: usize = 1024;
 /// Bytes of all private sums at most.
 const PRIVATE_BYTES: usize = 8 << 20;
 /// Channels from which a tile takes its rows from one tap, where they are neighbours in memory.
-const ADJACENT: usize = 8;
+const MIN_ADJACENT: usize = 8;
 
 /// A stretch of positions along which region and `dy` both advance evenly.
 #[derive(Clone, Copy)]
@@ -80,18 +75,13 @@ pub(super) fn kernel_grad<T: Float>(s: &ConvShape, x: &[T], dy: &[T], dw: &mut [
     if rows == 0 || s.k == 0 || cor.positions() == 0 {
         return;
     }
-    let bytes = if cor.depthwise {
-        DEPTHWISE_REGION_BYTES
-    } else {
-        REGION_BYTES
-    };
-    let blocks = Blocks::new(&cor, bytes / size_of::<T>(), POSITIONS);
+    let blocks = Blocks::new(&cor, REGION_BYTES / size_of::<T>(), POSITIONS);
     let private = rows * s.k;
     let chunks = (PRIVATE_BYTES / size_of::<T>() / private)
         .clamp(1, TASKS)
         .min(blocks.count());
     let lanes = lanes::<T>();
-    let width = if cor.depthwise || cor.target_group() <= lanes {
+    let width = if cor.target_group() <= lanes {
         lanes
     } else {
         VECTORS * lanes
@@ -220,7 +210,7 @@ unsafe fn run_task<T: Float, L: Lanes<T>>(task: Task<'_, T>) {
             let columns = job.width.min(cor.target_group() - first);
             let channel = group * cor.target_group() + first;
             let panel = Panel {
-                region: region.wrapping_add(source_channel(cor, group, first)),
+                region: region.wrapping_add(group * cor.source_group()),
                 dy: dy.add(channel),
                 columns,
                 channel,
@@ -286,38 +276,32 @@ unsafe fn run_panel<T: Float, L: Lanes<T>>(
     segments: &[Segment],
 ) {
     let c = job.cor.source_group();
-    if job.cor.depthwise {
-        // One vector of channels: the taps of a depthwise kernel are few rows.
-        match panel.columns == L::N {
-            true => run_rows::<T, L, 1, false, LANES>(job, panel, segments, job.rows.len()),
-            false => run_rows::<T, L, 1, true, LANES>(job, panel, segments, job.rows.len()),
-        }
-    } else if c >= ADJACENT {
+    if c >= MIN_ADJACENT {
         match (panel.columns > L::N, panel.columns.is_multiple_of(L::N)) {
-            (true, true) => run_rows::<T, L, 2, false, NEIGHBOURS>(job, panel, segments, c),
-            (true, false) => run_rows::<T, L, 2, true, NEIGHBOURS>(job, panel, segments, c),
-            (false, true) => run_rows::<T, L, 1, false, NEIGHBOURS>(job, panel, segments, c),
-            (false, false) => run_rows::<T, L, 1, true, NEIGHBOURS>(job, panel, segments, c),
+            (true, true) => run_rows::<T, L, 2, false, true>(job, panel, segments, c),
+            (true, false) => run_rows::<T, L, 2, true, true>(job, panel, segments, c),
+            (false, true) => run_rows::<T, L, 1, false, true>(job, panel, segments, c),
+            (false, false) => run_rows::<T, L, 1, true, true>(job, panel, segments, c),
         }
     } else {
         match (panel.columns > L::N, panel.columns == VECTORS * L::N) {
-            (true, true) => run_rows::<T, L, 2, false, APART>(job, panel, segments, job.rows.len()),
-            (true, false) => run_rows::<T, L, 2, true, APART>(job, panel, segments, job.rows.len()),
-            (false, _) => run_rows::<T, L, 1, true, APART>(job, panel, segments, job.rows.len()),
+            (true, true) => run_rows::<T, L, 2, false, false>(job, panel, segments, job.rows.len()),
+            (true, false) => run_rows::<T, L, 2, true, false>(job, panel, segments, job.rows.len()),
+            (false, _) => run_rows::<T, L, 1, true, false>(job, panel, segments, job.rows.len()),
         }
     }
 }
 
-/// How a tile finds its rows: each at an address of its own, ...
-const APART: u8 = 0;
-/// ... next to each other in memory, ...
-const NEIGHBOURS: u8 = 1;
-/// ... or, in depthwise kernels, as vectors of channels that are multiplied lane by lane.
-const LANES: u8 = 2;
-
-/// All rows in tiles, none of which crosses a multiple of `group` rows.
+/// All rows in tiles, none of which crosses a multiple of `group` rows. `ADJACENT`: the rows of a tile
+/// are neighbours in memory, else each is at an address of its own.
 #[inline(always)]
-unsafe fn run_rows<T: Float, L: Lanes<T>, const NV: usize, const PARTIAL: bool, const ROWS: u8>(
+unsafe fn run_rows<
+    T: Float,
+    L: Lanes<T>,
+    const NV: usize,
+    const PARTIAL: bool,
+    const ADJACENT: bool,
+>(
     job: &Job<'_, T>,
     panel: &Panel<T>,
     segments: &[Segment],
@@ -332,7 +316,7 @@ unsafe fn run_rows<T: Float, L: Lanes<T>, const NV: usize, const PARTIAL: bool, 
             with_rows!(
                 rows,
                 max,
-                run_tile::<T, L, NV, PARTIAL, ROWS>(job, panel, segments, at)
+                run_tile::<T, L, NV, PARTIAL, ADJACENT>(job, panel, segments, at)
             );
             at += rows;
         }
@@ -346,7 +330,7 @@ unsafe fn run_tile<
     const MR: usize,
     const NV: usize,
     const PARTIAL: bool,
-    const ROWS: u8,
+    const ADJACENT: bool,
 >(
     job: &Job<'_, T>,
     panel: &Panel<T>,
@@ -383,19 +367,11 @@ unsafe fn run_tile<
         }
         let dy = panel.dy.add(segment.dy);
         let (columns, len) = (panel.columns, segment.len);
-        match ROWS {
-            APART => {
-                accumulate::<T, L, MR, NV, PARTIAL>(&mut acc, &run, x_step, dy, k, columns, len);
-            }
-            NEIGHBOURS => {
-                let x = run[0];
-                accumulate_adjacent::<T, L, MR, NV, PARTIAL>(
-                    &mut acc, x, x_step, dy, k, columns, len,
-                );
-            }
-            _ => accumulate_lanes::<T, L, MR, NV, PARTIAL>(
-                &mut acc, &run, x_step, dy, k, columns, len,
-            ),
+        if ADJACENT {
+            let x = run[0];
+            accumulate_adjacent::<T, L, MR, NV, PARTIAL>(&mut acc, x, x_step, dy, k, columns, len);
+        } else {
+            accumulate::<T, L, MR, NV, PARTIAL>(&mut acc, &run, x_step, dy, k, columns, len);
         }
     }
     finish::<T, L, MR, NV>(&acc, &to, panel.columns, std::ptr::null(), Activation::None);

@@ -5,13 +5,15 @@
 //! `[depth, height, width, channels / groups, filters]`. All three directions run the same
 //! register tiles ([`tile`]) over cache-sized regions of the padded source ([`region`]); none
 //! builds an im2col matrix. Kernels of 3 x 3 go through Winograd's algorithm ([`winograd`]), those of
-//! one element through matrix products ([`pointwise`]), where shapes say that it pays. Results are the same bits for any number of threads, since an
-//! element's sum depends on shapes alone.
+//! one element through matrix products ([`pointwise`]), where shapes say that it pays, and those of
+//! single channels through loops of their own ([`depthwise`]). Results are the same bits for any
+//! number of threads, since an element's sum depends on shapes alone.
 
 // Register tiles are read by row and column number.
 #![allow(clippy::needless_range_loop)]
 
 mod correlate;
+mod depthwise;
 mod geometry;
 mod kernel_grad;
 mod pack;
@@ -95,6 +97,8 @@ pub fn kernel_grad<T: Float>(s: &ConvShape, x: &[T], dy: &[T], dw: &mut [T]) {
     let forward = s.forward();
     if pointwise::applies(s) {
         pointwise::kernel_grad(s, x, dy, dw);
+    } else if forward.depthwise {
+        depthwise::kernel_grad(&forward, x, dy, dw);
     } else if winograd::applies::<T>(&forward) {
         winograd::kernel_grad(&forward, x, dy, dw);
     } else {

@@ -163,6 +163,26 @@ fn groups() {
 }
 
 #[test]
+fn depthwise() {
+    // Channels around the vectors of a tile; more taps than a tile has; kernels wider than the line.
+    for c in [5, 16, 24, 40, 64, 100, 130] {
+        for (kernel, stride, dilation, pad) in [
+            ([1, 3, 3], 1, 1, 1),
+            ([1, 3, 3], 2, 1, 0),
+            ([1, 7, 9], 1, 1, 4),
+            ([1, 2, 5], 3, 1, 2),
+            ([1, 3, 3], 1, 2, 2),
+            ([3, 1, 3], 2, 1, 1),
+        ] {
+            let s = shape(2, [4, 6, 19], c, c, kernel, stride, dilation, pad, c);
+            check::<f32>(&s);
+        }
+        check::<f64>(&shape(3, [1, 2, 3], c, c, [1, 3, 8], 1, 1, 3, c));
+        check::<f32>(&shape(1, [1, 40, 9], c, c, [1, 1, 3], 4, 1, 0, c));
+    }
+}
+
+#[test]
 fn empty_arrays() {
     for s in [
         shape(0, [1, 5, 5], 2, 3, [1, 3, 3], 1, 1, 1, 1),

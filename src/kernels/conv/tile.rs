@@ -99,45 +99,6 @@ pub(super) unsafe fn accumulate_adjacent<
     }
 }
 
-/// The depthwise twin of [`accumulate`], lane by lane instead of a broadcast:
-/// `acc[i][j] += sum over p < len of a[i][p * a_step + j] * b[p * b_step + j]`.
-///
-/// # Safety
-/// The first `columns` elements of each row of `a` and `b` can be read, or `NV * L::N` when that is
-/// less or `PARTIAL` is not set.
-#[inline(always)]
-#[allow(clippy::too_many_arguments)]
-pub(super) unsafe fn accumulate_lanes<
-    T: Copy,
-    L: Lanes<T>,
-    const MR: usize,
-    const NV: usize,
-    const PARTIAL: bool,
->(
-    acc: &mut [[L::V; NV]; MR],
-    a: &[*const T; MR],
-    a_step: usize,
-    b: *const T,
-    b_step: usize,
-    columns: usize,
-    len: usize,
-) {
-    let mut b = b;
-    let mut at = 0;
-    for _ in 0..len {
-        for j in 0..NV {
-            let left = columns.wrapping_sub(j * L::N);
-            let bv = load::<T, L, PARTIAL>(b.add(j * L::N), left);
-            for i in 0..MR {
-                let av = load::<T, L, PARTIAL>(a[i].add(at + j * L::N), left);
-                acc[i][j] = L::fma(av, bv, acc[i][j]);
-            }
-        }
-        b = b.wrapping_add(b_step);
-        at += a_step;
-    }
-}
-
 #[inline(always)]
 unsafe fn load<T: Copy, L: Lanes<T>, const PARTIAL: bool>(p: *const T, n: usize) -> L::V {
     if PARTIAL {

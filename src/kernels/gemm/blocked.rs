@@ -5,7 +5,7 @@
 //! its length alone, and all tiles add in the same order.
 
 use super::epilogue::{Apply, Epilogue};
-use super::micro::{Table, Tile, prefetch};
+use super::micro::{MAX_MR, Table, Tile, prefetch};
 use super::pack::Pack;
 use super::packed::PackedB;
 use crate::buffer::with_scratch;
@@ -14,8 +14,10 @@ use crate::simd::{Float, Level};
 
 /// Bytes of a row of A in a block of k: long, since each block reads and writes all of C once.
 const KC_BYTES: usize = 512 * 4;
-/// Rows of A that are kept in the L2 cache while the columns of B pass; a multiple of all tiles.
-const MC: usize = 192;
+/// Bytes of A that are kept in the L2 cache while the columns of B pass.
+const MC_BYTES: usize = 512 << 10;
+/// Rows that are packed side by side: a multiple of all tiles.
+const GROUP: usize = MAX_MR;
 /// Columns of B packed at a time.
 const NC: usize = 4096;
 
@@ -186,16 +188,34 @@ pub(super) fn grid(m: usize, n: usize, (mr, nr): (usize, usize), parts: usize) -
         .unwrap_or((1, 1))
 }
 
-/// Is B packed? A never is: broadcasts read it in any order, and copying it costs more than it saves.
+/// Rows of the blocks that `m` is cut into: equal parts that fit the cache, in whole groups.
+fn row_block<T>(m: usize, kc: usize) -> usize {
+    let most = (MC_BYTES / (kc * size_of::<T>())).max(GROUP);
+    m.div_ceil(m.div_ceil(most).max(1))
+        .next_multiple_of(GROUP)
+        .max(GROUP)
+}
+
+/// Is B packed? Columns that do not lie side by side cannot be loaded as vectors. Otherwise packing
+/// pays when many rows of tiles reuse rows of B that lie far apart: neither the hardware's prefetch nor
+/// the page table's cache keeps up with them, and those at multiples of half a page take each other's
+/// place in the cache.
 fn packs_b<T: Float>(p: &Product<'_, T>, kc: usize) -> bool {
     if p.packed.is_some() {
         return false;
     }
-    // Columns that do not lie side by side cannot be loaded as vectors. Otherwise packing pays when
-    // many rows of tiles reuse a B that misses the L2 cache, or the page table's.
-    let bytes = size_of::<T>();
-    let wide = p.b_rs.unsigned_abs() * bytes >= 4096 || kc * p.n * bytes >= 2 << 20;
-    p.b_cs != 1 || (wide && p.m >= 96)
+    let row = p.b_rs.unsigned_abs() * size_of::<T>();
+    let apart = row >= 512 && kc * p.n * size_of::<T>() >= 32 << 10;
+    let reused = p.m >= if row.is_multiple_of(2048) { 4 } else { 30 };
+    p.b_cs != 1 || (apart && reused)
+}
+
+/// Is A packed? Broadcasts read it in any order, so only when columns of tiles reuse elements
+/// that lie pages apart.
+fn packs_a<T: Float>(p: &Product<'_, T>) -> bool {
+    let bytes = |stride: isize| stride.unsigned_abs() * size_of::<T>();
+    let apart = bytes(p.a_cs) >= 2048 || bytes(p.a_rs).is_multiple_of(4096);
+    apart && p.m >= GROUP && p.k >= 16 && p.n >= 2 * Table::<T>::of(p.level).nr()
 }
 
 /// The product, on this thread.
@@ -207,12 +227,31 @@ pub(super) unsafe fn serial<T: Float>(p: &Product<'_, T>) {
         return super::without_terms(p);
     }
     let kc = k_block::<T>(p.k);
-    if !packs_b(p, kc) {
-        return blocks(p, kc, std::ptr::null_mut());
-    }
-    let lanes = Table::<T>::of(p.level).lanes;
-    let len = kc * NC.min(p.n.next_multiple_of(lanes));
-    with_scratch::<T, _>(len, |b| blocks(p, kc, b.as_mut_ptr().cast::<T>()))
+    let mc = row_block::<T>(p.m, kc);
+    let table = Table::<T>::of(p.level);
+    // Rows of a single block use a panel only once, so all panels take the same place.
+    let columns = if p.m <= mc { table.nr() } else { NC };
+    let b = match packs_b(p, kc) {
+        true => kc * columns.min(p.n.next_multiple_of(table.lanes)),
+        false => 0,
+    };
+    let a = if packs_a(p) { kc * mc } else { 0 };
+    with_scratch::<T, _>(a + b, |scratch| {
+        let scratch = scratch.as_mut_ptr().cast::<T>();
+        let null = std::ptr::null_mut();
+        let buffers = Buffers {
+            a: if a > 0 { scratch.add(b) } else { null },
+            b: if b > 0 { scratch } else { null },
+        };
+        blocks(p, kc, mc, buffers);
+    })
+}
+
+/// Where blocks are packed; null where they are not.
+#[derive(Clone, Copy)]
+struct Buffers<T> {
+    a: *mut T,
+    b: *mut T,
 }
 
 /// A block of C and of k.
@@ -226,22 +265,43 @@ struct Block {
     k: usize,
 }
 
-/// All blocks of C; `buf` takes packed blocks of B, or is null where nothing is packed.
-unsafe fn blocks<T: Float>(p: &Product<'_, T>, kc: usize, buf: *mut T) {
+/// All blocks of C.
+unsafe fn blocks<T: Float>(p: &Product<'_, T>, kc: usize, mc: usize, buffers: Buffers<T>) {
     for j in (0..p.n).step_by(NC) {
         let n = NC.min(p.n - j);
         for at in (0..p.k).step_by(kc) {
             let k = kc.min(p.k - at);
-            for i in (0..p.m).step_by(MC) {
-                let m = MC.min(p.m - i);
-                block(p, Block { i, m, j, n, at, k }, buf);
+            for i in (0..p.m).step_by(mc) {
+                let m = mc.min(p.m - i);
+                let block = Block { i, m, j, n, at, k };
+                if !buffers.a.is_null() {
+                    pack_a(p, block, buffers.a);
+                }
+                run_block(p, block, buffers, p.m <= mc);
             }
         }
     }
 }
 
+/// Packs the rows of A in groups, one after another.
+unsafe fn pack_a<T: Float>(p: &Product<'_, T>, at: Block, dst: *mut T) {
+    for i in (0..at.m).step_by(GROUP) {
+        let row = (at.i + i) as isize;
+        let pack = Pack {
+            k: at.k,
+            count: GROUP.min(at.m - i),
+            width: GROUP,
+            src: p.a.offset(row * p.a_rs + at.at as isize * p.a_cs),
+            step: p.a_cs,
+            line: p.a_rs,
+            dst: dst.add(i * at.k),
+        };
+        pack.run(p.level);
+    }
+}
+
 /// One block: panel after panel of columns; each packed when the first rows come to it.
-unsafe fn block<T: Float>(p: &Product<'_, T>, at: Block, buf: *mut T) {
+unsafe fn run_block<T: Float>(p: &Product<'_, T>, at: Block, buffers: Buffers<T>, single: bool) {
     let table = Table::<T>::of(p.level);
     let mut j = 0;
     while j < at.n {
@@ -252,10 +312,14 @@ unsafe fn block<T: Float>(p: &Product<'_, T>, at: Block, buf: *mut T) {
         let src = p.b.wrapping_offset(offset);
         let (b, b_rs) = if let Some((packed, first)) = p.packed {
             (packed.panel(at.at, at.k, first + at.j + j), width as isize)
-        } else if buf.is_null() {
+        } else if buffers.b.is_null() {
             (src, p.b_rs)
         } else {
-            let dst = buf.add(j * at.k);
+            let dst = if single {
+                buffers.b
+            } else {
+                buffers.b.add(j * at.k)
+            };
             if at.i == 0 {
                 let pack = Pack {
                     k: at.k,
@@ -270,11 +334,18 @@ unsafe fn block<T: Float>(p: &Product<'_, T>, at: Block, buf: *mut T) {
             }
             (dst.cast_const(), width as isize)
         };
+        let (a, a_rs, a_cs) = match buffers.a.is_null() {
+            true => {
+                let offset = at.i as isize * p.a_rs + at.at as isize * p.a_cs;
+                (p.a.offset(offset), p.a_rs, p.a_cs)
+            }
+            false => (buffers.a.cast_const(), 1, GROUP as isize),
+        };
         let first = Tile {
             k: at.k,
-            a: p.a.offset(at.i as isize * p.a_rs + at.at as isize * p.a_cs),
-            a_rs: p.a_rs,
-            a_cs: p.a_cs,
+            a,
+            a_rs,
+            a_cs,
             b,
             b_rs,
             c: p.c.offset(at.i as isize * p.c_rs).add(at.j + j),
@@ -282,18 +353,26 @@ unsafe fn block<T: Float>(p: &Product<'_, T>, at: Block, buf: *mut T) {
             tail: cols - (nv - 1) * table.lanes,
             accumulate: p.accumulate || at.at > 0,
         };
-        column_of_tiles(p, at, j, cols, nv, first);
+        if buffers.a.is_null() {
+            column_of_tiles(p, at, (j, cols, nv), (0, at.m), first);
+        } else {
+            for i in (0..at.m).step_by(GROUP) {
+                let mut group = first;
+                group.a = first.a.add(i * at.k);
+                group.c = first.c.offset(i as isize * p.c_rs);
+                column_of_tiles(p, at, (j, cols, nv), (i, GROUP.min(at.m - i)), group);
+            }
+        }
         j += cols;
     }
 }
 
-/// The tiles of one panel of columns, from the `first` at the top down.
+/// Tiles of one panel of columns, from the `first` down: `rows` of the block from row `top`.
 unsafe fn column_of_tiles<T: Float>(
     p: &Product<'_, T>,
     at: Block,
-    j: usize,
-    cols: usize,
-    nv: usize,
+    (j, cols, nv): (usize, usize, usize),
+    (top, rows): (usize, usize),
     first: Tile<T>,
 ) {
     let table = Table::<T>::of(p.level);
@@ -302,22 +381,22 @@ unsafe fn column_of_tiles<T: Float>(
     let last = at.at + at.k == p.k && !p.epilogue.is_none();
     let mut tile = first;
     let mut i = 0;
-    while i < at.m {
-        let rows = tile_rows(at.m - i, max, nv);
+    while i < rows {
+        let mr = tile_rows(rows - i, max, nv);
         if at.k >= 128 {
-            for r in 0..rows {
+            for r in 0..mr {
                 let row = tile.c.wrapping_offset(r as isize * p.c_rs);
                 for v in 0..nv {
                     prefetch(row.wrapping_add(v * table.lanes));
                 }
             }
         }
-        table.get(rows, nv, whole)(&tile);
+        table.get(mr, nv, whole)(&tile);
         if last {
-            p.apply(at.i + i, rows, at.j + j, cols);
+            p.apply(at.i + top + i, mr, at.j + j, cols);
         }
-        tile.a = tile.a.wrapping_offset(rows as isize * p.a_rs);
-        tile.c = tile.c.wrapping_offset(rows as isize * p.c_rs);
-        i += rows;
+        tile.a = tile.a.wrapping_offset(mr as isize * tile.a_rs);
+        tile.c = tile.c.wrapping_offset(mr as isize * p.c_rs);
+        i += mr;
     }
 }

@@ -14,6 +14,9 @@ use crate::simd::{Float, Isa, Kernel, Lanes, Level, entry};
 /// Most rows of a tile, of any shape.
 pub(super) const MAX_MR: usize = 12;
 
+/// Rows of B that are asked for ahead of their use: they lie far apart where B is not packed.
+const PREFETCH: isize = 8;
+
 /// The operands of one tile.
 #[derive(Clone, Copy)]
 pub(crate) struct Tile<T> {
@@ -72,7 +75,11 @@ where
         t.a.wrapping_offset(4 * a_rs),
         t.a.wrapping_offset(8 * a_rs),
     ];
+    let ahead = PREFETCH * b_rs;
     for _ in 0..t.k {
+        for j in 0..NV {
+            prefetch(b.wrapping_offset(ahead).wrapping_add(j * L::N));
+        }
         let bv = row::<T, L, NV, TAIL>(b, tail);
         for (i, acc) in acc.iter_mut().enumerate() {
             let av = L::splat(*a[i / 4].offset((i % 4) as isize * a_rs));
@@ -129,6 +136,19 @@ pub(super) fn prefetch<T>(p: *const T) {
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         _mm_prefetch::<_MM_HINT_T0>(p.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = p;
+}
+
+/// The same into the second-level cache, which waits for many more lines at a time.
+#[inline(always)]
+pub(super) fn prefetch_l2<T>(p: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: as above.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T1>(p.cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = p;

@@ -3,7 +3,11 @@
 //! A packed panel holds `count` lines (columns of B, rows of A) interleaved: for each k the elements
 //! of all lines side by side, `width` of them, zeros after the last line.
 
+use super::micro::prefetch_l2;
 use crate::simd::{Float, Isa, Kernel, Lanes, Level, entry};
+
+/// Rows that are asked for ahead of their use: with strides of whole pages the hardware does not.
+const PREFETCH: isize = 24;
 
 /// `dst[p * width + j] = src[p * step + j * line]` for `p < k`, `j < count`; 0 for the other `j < width`.
 #[derive(Clone, Copy)]
@@ -49,8 +53,10 @@ impl<T: Float> Kernel for Pack<T> {
 unsafe fn copy<T: Float, L: Lanes<T>>(p: &Pack<T>) {
     let (mut src, mut dst) = (p.src, p.dst);
     for _ in 0..p.k {
+        let ahead = src.wrapping_offset(PREFETCH * p.step);
         let mut j = 0;
         while j + L::N <= p.count {
+            prefetch_l2(ahead.wrapping_add(j));
             L::store(dst.add(j), L::load(src.add(j)));
             j += L::N;
         }

@@ -303,6 +303,9 @@ fn long_sums_and_large_blocks() {
         (1, 1000, 333),
         (3, 1100, 130),
         (2, 8300, 67),
+        // A is packed: rows a page apart, or columns half a page apart in its transpose.
+        (29, 150, 1024),
+        (530, 140, 37),
     ]
     .into_iter()
     .enumerate()
