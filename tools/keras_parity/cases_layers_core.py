@@ -29,7 +29,7 @@ DENSE = [
     *(
         layer("Dense", {"units": 6, f"{what}_regularizer": regularizer, **extra}, (3, 4))
         for what in ("kernel", "bias", "activity")
-        for regularizer in ("l1", "l2", "l1_l2", Make("regularizers.L1L2", {"l1": 0.03, "l2": 0.2}))
+        for regularizer in ("l1", "l2", Make("regularizers.L1L2", {"l1": 0.03, "l2": 0.2}))
         for extra in ({}, {"activation": "tanh"})
     ),
     *(

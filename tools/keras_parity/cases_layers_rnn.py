@@ -68,7 +68,9 @@ def recurrent() -> Iterator[Case]:
             yield layer(kind, {"units": 5, **BOTH}, shape)
         for extra in ({}, {"return_sequences": True}, {"go_backwards": True}, {"unroll": True}):
             for call in ({}, {"mask": RIGHT}):
-                yield layer(kind, {"units": N, "stateful": True, **extra}, SEQUENCE, call, batch=False, calls=3)
+                yield layer(
+                    kind, {"units": N, "stateful": True, **extra}, SEQUENCE, call, batch=False, carried=3, steps=False
+                )
         yield layer(kind, {"units": N, "dropout": 0.0, "recurrent_dropout": 0.0}, SEQUENCE, {"training": True})
         for argument in ("dropout", "recurrent_dropout"):
             yield layer(kind, {"units": N, argument: 0.4}, SEQUENCE, {"training": False})
@@ -95,7 +97,12 @@ def cells() -> Iterator[Case]:
                 cell = Make(f"layers.{kind}Cell", args)
                 yield layer("RNN", {"cell": cell, **outer}, SEQUENCE, {"mask": RIGHT} if outer else {})
         yield layer(
-            "RNN", {"cell": Make(f"layers.{kind}Cell", {"units": N}), "stateful": True}, SEQUENCE, batch=False, calls=2
+            "RNN",
+            {"cell": Make(f"layers.{kind}Cell", {"units": N}), "stateful": True},
+            SEQUENCE,
+            batch=False,
+            carried=2,
+            steps=False,
         )
     stack = [
         Make("layers.LSTMCell", {"units": N}),
@@ -136,7 +143,7 @@ def wrappers() -> Iterator[Case]:
         for mode in ("concat", "sum", None):
             yield layer("Bidirectional", {"layer": forward, "backward_layer": backward, "merge_mode": mode}, SEQUENCE)
         stateful = Make(f"layers.{kind}", {"units": N, "stateful": True})
-        yield layer("Bidirectional", {"layer": stateful}, SEQUENCE, batch=False, calls=2)
+        yield layer("Bidirectional", {"layer": stateful}, SEQUENCE, batch=False, carried=2, steps=False)
         yield layer("Bidirectional", {"layer": Make(f"layers.{kind}", {"units": N, "go_backwards": True})}, SEQUENCE)
     yield layer(
         "Bidirectional", {"layer": Make("layers.GRU", {"units": N}), "merge_mode": "max"}, SEQUENCE, refused=True
@@ -205,7 +212,14 @@ def convolutional() -> Iterator[Case]:
         state = [In((2, *space, 3), seed=5 + i) for i in range(2)]
         args = {"filters": 3, "kernel_size": 2, "padding": "same", **BOTH}
         yield layer(f"ConvLSTM{rank}D", args, last, {"initial_state": state})
-        yield layer(f"ConvLSTM{rank}D", {"filters": 3, "kernel_size": 2, "stateful": True}, last, batch=False, calls=2)
+        yield layer(
+            f"ConvLSTM{rank}D",
+            {"filters": 3, "kernel_size": 2, "stateful": True},
+            last,
+            batch=False,
+            carried=2,
+            steps=False,
+        )
 
 
 CASES = [*recurrent(), *cells(), *wrappers(), *convolutional()]

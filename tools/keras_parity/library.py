@@ -1,4 +1,4 @@
-"""Keras (on JAX) or rustdl, behind the few functions that runners need."""
+"""Keras (on JAX or PyTorch) or rustdl, behind the few functions that runners need."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Library:
         """A numpy array; half precisions are widened."""
         if self.dtype(value) in {"bfloat16", "float16"}:
             value = self.keras.ops.cast(value, "float32")
-        return np.asarray(self.keras.ops.convert_to_numpy(value) if not isinstance(value, np.ndarray) else value)
+        return value if isinstance(value, np.ndarray) else np.asarray(self.keras.ops.convert_to_numpy(value))
 
     def dtype(self, value: Any) -> str:
         """The name of a dtype."""
@@ -70,6 +70,8 @@ class Library:
     def value_and_grad(self, function: Callable[..., Any], count: int) -> Callable[..., Any]:
         """`function` returns a scalar and anything; differentiated by its first `count` arguments (structures)."""
         argnums = tuple(range(count))
+        if self.is_keras and self.keras.config.backend() == "torch":
+            return _torch_value_and_grad(function, count)
         if self.is_keras:
             import jax
 
@@ -94,3 +96,23 @@ class Library:
             if self.floatx == "float32":
                 found[f"{prefix}{i}.dtype"] = np.array(self.dtype(y))
         return found
+
+
+def _torch_value_and_grad(function: Callable[..., Any], count: int) -> Callable[..., Any]:
+    """The same by PyTorch's tape, whose eager mode compiles nothing."""
+    import torch
+
+    def call(*args: Any) -> Any:
+        leaves = [
+            [torch.as_tensor(x).detach().clone().requires_grad_(torch.as_tensor(x).is_floating_point()) for x in group]
+            for group in args[:count]
+        ]
+        value, aux = function(*leaves, *args[count:])
+        flat = [x for group in leaves for x in group]
+        found = (
+            torch.autograd.grad(value, flat, allow_unused=True) if flat and value.requires_grad else [None] * len(flat)
+        )
+        gradients = iter(torch.zeros_like(x) if g is None else g for g, x in zip(found, flat, strict=True))
+        return (value.detach(), aux), tuple([next(gradients) for _ in group] for group in leaves)
+
+    return call

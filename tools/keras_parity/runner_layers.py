@@ -6,7 +6,9 @@ Options of a case:
     adapt: Data that `adapt` is called with first.
     batch: False if the layer needs a known batch size.
     steps: False if there is nothing to learn from ten steps.
-    calls: The number of calls that follow each other (states), 1 by default.
+    calls: The number of calls that follow each other (moving averages), 1 by default.
+    carried: The number of plain calls that follow each other: Keras tracks no states of recurrent layers, so that
+        compiled functions on JAX forget them.
     class: Public name of what is built instead, where `name` says what is counted (a wrapper, say).
 """
 
@@ -106,6 +108,11 @@ class _Differentiable:
             self.state(f"{prefix}state", state)
             if losses:
                 self.found[f"{prefix}losses"] = np.stack([self.library.numpy(x) for x in losses])
+        for repeat in range(self.case.options.get("carried", 0)):
+            first, call = self.arguments(tensors)
+            self.found.update(
+                self.library.named(f"carried {repeat} y", self.library.flatten(self.layer(first, **call)))
+            )
         if not self.library.is_keras:
             self.found.update(self.compiled())
         if variables and self.case.options.get("steps", True):
@@ -160,7 +167,7 @@ class _Differentiable:
         return value, (outputs, state, losses)
 
     def stateless(self, variables: Any, state: Any, first: Any, call: Any) -> tuple[list[Any], list[Any], list[Any]]:
-        """Outputs, new state and losses. Not Keras' `stateless_call`, which casts no inputs and regularizes no outputs."""
+        """Outputs, new state and losses. Keras' `stateless_call` casts no inputs and regularizes no outputs."""
         layer = self.layer
         mapping = [*zip(layer.trainable_variables, variables, strict=True)]
         mapping += zip(layer.non_trainable_variables, state, strict=True)
@@ -210,7 +217,7 @@ class _Differentiable:
 
     def compiled(self) -> dict[str, np.ndarray]:
         """Outputs of the compiled layer: fused loops instead of single ops."""
-        if self.case.options.get("calls", 1) > 1 or not self.arrays:
+        if self.case.options.get("calls", 1) > 1 or "carried" in self.case.options or not self.arrays:
             return {}
         variables = [v.value for v in self.layer.trainable_variables]
         state = [v.value for v in self.layer.non_trainable_variables]

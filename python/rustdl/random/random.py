@@ -169,7 +169,7 @@ def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None)
 
     Args:
         inputs: The tensor.
-        rate: Probability, at least 0 and less than 1.
+        rate: Probability, from 0 to 1.
         noise_shape: Shape of the mask, broadcast to that of `inputs`; by default the same.
         seed: See the module.
     """
@@ -186,7 +186,8 @@ def _draw_dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any =
             )
         shape = [own if d is None else int(d) for own, d in zip(shape, noise_shape, strict=True)]
     keep = engine.random_uniform(draw_seed(seed), shape, dtype="float32") >= rate
-    return ops.where(keep, x / (1.0 - rate), ops.zeros_like(x))
+    # At a rate of 1 nothing is kept: a division by 0 would make the gradient not-a-number.
+    return ops.where(keep, x / ((1.0 - rate) or 1.0), ops.zeros_like(x))
 
 
 _dropout: Any = symbolic(_draw_dropout, "random_dropout")

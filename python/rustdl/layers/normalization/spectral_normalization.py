@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rustdl import initializers, ops
+from rustdl import backend, initializers, ops
 from rustdl.layers.core.wrapper import Wrapper
 from rustdl.layers.input_spec import InputSpec
 
@@ -49,7 +49,9 @@ class SpectralNormalization(Wrapper):
             vector, kernel = self._normalized()
             self.vector_u.assign(vector)
             self.kernel.assign(kernel)
-        return ops.cast(self.layer(inputs), inputs.dtype)
+        outputs = self.layer(inputs)
+        # The rows that an embedding looks up do not take the dtype of their indices.
+        return ops.cast(outputs, inputs.dtype) if backend.is_float_dtype(inputs.dtype) else outputs
 
     def _normalized(self) -> tuple[Any, Any]:
         """The next vector of the power iteration, and the kernel divided by its norm."""
