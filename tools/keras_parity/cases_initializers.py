@@ -174,11 +174,13 @@ def _config(name: str, **options: Any) -> Any:
 
 _CLASSES = [*_SIMPLE, *_SCALED, "VarianceScaling", "Orthogonal"]
 for _name in [*_CLASSES, "Zeros", "Ones", "Constant", "Identity", "STFT"]:
-    _T.add("get", _name, function=_named)
-    _T.add("get", snake(_name) if _name != "STFT" else "stft", function=_named)
+    if _name != "Constant":  # Keras wants its value
+        _T.add("get", _name, function=_named)
+        _T.add("get", snake(_name) if _name != "STFT" else "stft", function=_named)
     _given = {"seed": 7} if _name in _CLASSES else {}
-    _T.add("serialize", function=_config(_name, **_given), label=_name)
-    _T.add("deserialize", function=_config(_name), label=_name)
+    _lost = "the gain is in the configuration; Keras forgets it" if _name == "Identity" else ""
+    _T.add("serialize", function=_config(_name, **_given), label=_name, differs=_lost)
+    _T.add("deserialize", function=_config(_name), label=_name, differs=_lost)
 _T.add("get", "initializers", function=runners.refuse_nothing)
 
 

@@ -41,6 +41,9 @@ CLASSES = {
     "SquaredHinge": "binary",
     "Tversky": "binary",
 }
+CLASSES_AXIS = (
+    "smoothed labels share among the classes, which lie along `axis`; Keras divides by the size of the last axis"
+)
 _ARGUMENTS: dict[str, dict[str, tuple[Any, ...]]] = {
     "BinaryCrossentropy": {"from_logits": (False, True), "label_smoothing": (0.0, 0.2), "axis": (-1, 0)},
     "BinaryFocalCrossentropy": {
@@ -96,6 +99,12 @@ def _snake(name: str) -> str:
     return special.get(name) or "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
 
 
+def _meant(name: str, options: dict[str, Any]) -> str:
+    """Why a call differs on purpose."""
+    smooth = options.get("label_smoothing", 0) and options.get("axis", -1) != -1
+    return CLASSES_AXIS if smooth and name.startswith("Categorical") else ""
+
+
 # --- functions ---
 
 for _class, _kind in CLASSES.items():
@@ -106,7 +115,7 @@ for _class, _kind in CLASSES.items():
             _y, _p = labels(_kind, *_shape), predictions(_kind, *_shape, logits=_logits)
             if _class == "SparseCategoricalCrossentropy" and _options["ignore_class"] == -1:
                 _y = np.where(_y == 1, -1, _y).astype("int32")
-            _T.add(_name, _y, _p, gradient=True, **_options)
+            _T.add(_name, _y, _p, gradient=True, differs=_meant(_class, _options), **_options)
 for _name in REAL:
     for _y_shape, _p_shape in (((4, 5), (4, 5)), ((5,), (5,)), ((4, 1), (4, 5))):
         _T.add(_name, _N.between(0.2, 2, *_y_shape), _N.between(0.2, 2, *_p_shape), gradient=True, label=f"{_p_shape}")
@@ -172,7 +181,9 @@ for _class, _kind in CLASSES.items():
             for _weights in (_N.between(0, 2, _shape[0]), _N.between(0, 2, _shape[0], 1), np.array(0.3, "float32")):
                 if _weights.shape and (_whole or len(_weights.shape) + 1 < len(_shape)):
                     continue
-                _T.add(_class, _class, _options, _y, _p, _weights, function=runners.loss_of, gradient=True)
+                # By one weight for all, a mean over weights has no gradient but what rounding leaves.
+                _by = bool(_weights.shape) or _options["reduction"] != "mean_with_sample_weight"
+                _T.add(_class, _class, _options, _y, _p, _weights, function=runners.loss_of, gradient=_by)
         if _whole:
             continue
         _y, _p = labels(_kind, 2, 3, 4), predictions(_kind, 2, 3, 4)
@@ -183,7 +194,8 @@ for _class, _kind in CLASSES.items():
     for _options in grid(**_ARGUMENTS.get(_class, {})):
         _shape = (4, 5)
         _y, _p = labels(_kind, *_shape), predictions(_kind, *_shape, logits=_options.get("from_logits", False))
-        _T.add(_class, _class, _options, _y, _p, function=runners.loss_of, gradient=True)
+        _why = _meant(_class, _options)
+        _T.add(_class, _class, _options, _y, _p, function=runners.loss_of, gradient=True, differs=_why)
     for _dtype in (*HALVES, "float32"):
         _options = {"dtype": _dtype}
         _T.add(_class, _class, _options, labels(_kind, 4, 5), predictions(_kind, 4, 5), function=runners.loss_of)
