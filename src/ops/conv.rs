@@ -132,6 +132,15 @@ impl Op for Conv {
         let y = bind1(more, &[&crate::batching::fold(&x[0])?, &x[1]])?;
         Ok(Some(smallvec![crate::batching::unfold(&y, size)?]))
     }
+    fn sum_over_steps(&self, stacked: &[Tensor]) -> Option<Result<Tensor>> {
+        // The gradient of a kernel is a sum over images anyway: the steps are more of them.
+        (self.dir == Dir::KernelGrad).then(|| {
+            let mut all = self.clone();
+            all.shape.n *= stacked[0].shape()[0];
+            let [x, y] = [&stacked[0], &stacked[1]].map(crate::batching::fold);
+            bind1(all, &[&x?, &y?])
+        })
+    }
     fn run(&self, cx: &mut Run) {
         match cx.outs[0].dtype() {
             DType::F32 => self.run_as::<f32>(cx),

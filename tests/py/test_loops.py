@@ -71,6 +71,20 @@ def test_a_compiled_scan_is_one_step_and_its_weight_gradient_one_product():
     assert (names.count("scan"), names.count("matmul")) == (2, 1), names
 
 
+def test_the_gradient_of_a_kernel_is_one_convolution_over_all_steps():
+    x, k, h = (ops.cast(a, "float32") for a in _weights((4, 2, 6, 6, 3), (3, 3, 3, 3), (2, 6, 6, 3)))
+
+    def loss(k, unroll):
+        def body(c, s):
+            return ops.tanh(ops.conv(c, k, padding="same") + s), None
+
+        return ops.sum(ops.square(ops.scan(body, h, x, unroll=unroll)[0]))
+
+    names = trace(grad(lambda k: loss(k, 1)), (k,)).plan.step_names()
+    assert (names.count("scan"), names.count("conv_kernel_grad")) == (2, 1), names
+    np.testing.assert_allclose(grad(lambda k: loss(k, 1))(k), grad(lambda k: loss(k, 4))(k), rtol=1e-4, atol=1e-5)
+
+
 def test_variables_assigned_in_the_body_are_carried():
     total = rustdl.Variable(0.0)
 

@@ -227,6 +227,9 @@ def test_buckets_in_fit():
         (lambda: generate(markov, [1], 3, window=0), "window"),
         (lambda: generate(lambda t: ops.one_hot(t, 5)[:, 0], [1], 3), "return_sequences"),
         (lambda: generate(lambda t, s: (markov(t), s), [[1], [1, 2]], 3, state=[]), "same length"),
+        (lambda: generate(markov, [1, -1], 3), "at least 0, got -1"),
+        (lambda: generate(lambda t: ops.one_hot(t, 5) * np.nan, [1], 3, temperature=0), "logits with NaN"),
+        (lambda: generate(lambda t: ops.one_hot(t, 5) * np.nan, [1], 3, num_beams=2), "logits with NaN"),
         (lambda: filter_logits([np.nan, 1.0]), "NaN"),
         (lambda: CharTokenizer(""), "empty"),
         (lambda: CharTokenizer("ab").encode("abc"), "'c'"),
@@ -234,6 +237,7 @@ def test_buckets_in_fit():
         (lambda: BucketedDataset([[1]], [[1, 2]], pad_targets=True)[0], "does not fit"),
         (lambda: BucketedDataset([[1, 2]], [1], boundaries=[1]), "boundaries"),
         (lambda: BucketedDataset([[1, 2]], [1, 2]), "targets"),
+        (lambda: BucketedDataset(["ab", "c"], [1, 2]), "of numbers.*tokenizer"),
     ],
 )
 def test_mistakes_are_named(run, message):

@@ -66,6 +66,11 @@ class BucketedDataset(PyDataset):
         if batch_size < 1 or len(sequences) == 0:
             raise ValueError(f"BucketedDataset: {len(sequences)} sequences in batches of {batch_size}")
         self._sequences = [np.asarray(s) for s in sequences]
+        wrong = next((s for s in self._sequences if s.ndim == 0 or s.dtype.kind not in "biuf"), None)
+        if wrong is not None:
+            raise ValueError(
+                f"BucketedDataset: sequences must be of numbers, got {wrong!r}; a tokenizer turns text into them"
+            )
         self._targets = targets if targets is None or pad_targets else np.asarray(targets)
         self._batch_size = batch_size
         self._pad_targets = pad_targets

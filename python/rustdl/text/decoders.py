@@ -12,7 +12,13 @@ from rustdl.layers.attention.cache import KeyValueCache
 
 
 def _as_numpy(logits: Any) -> np.ndarray:
-    return np.asarray(ops.convert_to_numpy(ops.cast(logits, "float32")), "float64")
+    found = np.asarray(ops.convert_to_numpy(ops.cast(logits, "float32")), "float64")
+    if np.isnan(found).any():
+        raise ValueError(
+            "generate: the model returned logits with NaN: it has diverged, or read a token that its embedding does "
+            "not have (compare the tokenizer's vocabulary size with `input_dim`)"
+        )
+    return found
 
 
 class WindowDecoder:

@@ -52,14 +52,15 @@ def generate(
         length_penalty: 0 for the likeliest sequence, larger values for longer ones.
         stop_token: A sequence ends with it.
         window: Length of the model's context; by default that of its input, else that of the longest result.
-        state: A structure of tensors with the batch first (for beam search, of `batch * num_beams` rows), or scalars.
+        state: A structure of tensors with the batch first (for beam search, of `batch * num_beams` rows), scalars, or
+            caches of attention layers (`make_cache`).
         seed: Of the random numbers; by default one from Python's, which `set_random_seed` sets.
 
     Returns:
         The prompt and the new tokens as int64, an array for one sequence or a list of arrays.
 
     Raises:
-        ValueError: An empty prompt, arguments out of range, or logits of another rank.
+        ValueError: An empty prompt, arguments out of range, logits of another rank or with NaN.
 
     Example:
         >>> import rustdl
@@ -99,6 +100,8 @@ def _rows(prompt: Any) -> tuple[list[np.ndarray], bool]:
                 f"generate: a prompt must be a sequence of at least one integer token, got {row.dtype} of shape "
                 f"{row.shape}"
             )
+        if row.min() < 0:
+            raise ValueError(f"generate: tokens must be at least 0, got {row.min()} in a prompt")
     return [row.astype("int64") for row in rows], is_one
 
 
