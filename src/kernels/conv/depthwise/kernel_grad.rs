@@ -26,7 +26,6 @@ struct Job<'a, T> {
     dy: *const T,
     /// For each chunk the sums of all taps, in the order of the correlation.
     sums: *mut T,
-    chunks: usize,
 }
 
 // SAFETY: tasks read the shared inputs and write the sums of separate chunks.
@@ -47,7 +46,6 @@ pub(in super::super) fn kernel_grad<T: Float>(cor: &Correlation, x: &[T], dy: &[
             x: x.as_ptr(),
             dy: dy.as_ptr(),
             sums: sums.as_mut_ptr().cast(),
-            chunks,
         };
         let values = cor.positions() * cor.target_c;
         let isa = level();
