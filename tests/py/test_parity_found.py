@@ -76,3 +76,14 @@ def test_vectorize_with_a_signature():
 
 def test_an_initializer_by_the_name_constant():
     assert rustdl.initializers.get("constant")((2,)).tolist() == [0.0, 0.0]
+
+
+def test_counts_of_a_histogram_of_integers_are_floats():
+    counts, edges = ops.histogram(np.array([0, 1, 1, 3], "int32"), bins=3)
+    assert (counts.dtype, edges.dtype) == ("float32", "float32")
+    assert counts.tolist() == [1.0, 2.0, 1.0]
+
+
+def test_legacy_optimizers_say_what_to_use():
+    with pytest.raises(ImportError, match=r"rustdl\.optimizers\.Adam"):
+        rustdl.optimizers.legacy.Adam()

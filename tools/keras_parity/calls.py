@@ -216,6 +216,8 @@ def differentiate(keras: Any, function: Callable[..., Any], count: int) -> Calla
     by = tuple(range(count))
     if keras.__name__ == "rustdl":
         return keras.grad(function, argnums=by, has_aux=True)
+    if keras.config.backend() == "torch":
+        return functools.partial(_torch_gradient, function)
     import jax
 
     gradient = jax.grad(function, argnums=by, has_aux=True)
@@ -227,6 +229,14 @@ def differentiate(keras: Any, function: Callable[..., Any], count: int) -> Calla
             return gradient(*arguments)
 
     return call
+
+
+def _torch_gradient(function: Callable[..., Any], *arguments: Any) -> tuple[Any, Any]:
+    leaves = [x.detach().clone().requires_grad_() for x in arguments]
+    total, results = function(*leaves)
+    if getattr(total, "requires_grad", False):
+        total.backward()
+    return [x.grad for x in leaves], results
 
 
 def flatten(results: Any) -> list[Any]:
@@ -241,13 +251,15 @@ def flatten(results: Any) -> list[Any]:
 def dtype_name(y: Any) -> str:
     """The dtype of a result, as Keras names it; of a Python value, its type."""
     if hasattr(y, "dtype"):
-        return str(y.dtype).removeprefix("<class 'numpy.").removesuffix("'>")
+        return str(y.dtype).removeprefix("<class 'numpy.").removesuffix("'>").removeprefix("torch.")
     return type(y).__name__
 
 
 def to_numpy(keras: Any, y: Any) -> np.ndarray:
     """A result as an array that numpy can save."""
-    return np.asarray(keras.ops.cast(y, "float32") if dtype_name(y) in HALVES else y)
+    if dtype_name(y) in HALVES:
+        y = keras.ops.cast(y, "float32")
+    return np.asarray(y.detach() if hasattr(y, "detach") else y)
 
 
 def _weights(shape: tuple[int, ...]) -> np.ndarray:
