@@ -45,7 +45,7 @@ pub(super) unsafe fn parallel<T: Float>(p: &Product<'_, T>) {
         });
         return;
     }
-    let megabytes = p.k * p.n * size_of::<T>() >> 20;
+    let megabytes = (p.k * p.n * size_of::<T>()) >> 20;
     let parts = megabytes.next_multiple_of(4).clamp(4, 32);
     in_parts(p, p.k.div_ceil(parts), |part| serial(part));
 }
