@@ -67,6 +67,12 @@ def test_shuffle_and_dropout():
     assert (rows == rows[:, :1]).all()
 
 
+def test_dropout_of_everything_has_no_gradient():
+    x = np.ones((2, 3), "float32")
+    slope = rustdl.grad(lambda x: rustdl.ops.sum(random.dropout(x, 1.0, seed=1)))
+    assert (slope(x).numpy() == 0).all()
+
+
 def test_traced_generator_moves_on():
     generator = random.SeedGenerator(7)
     expected = [random.uniform((2,), seed=generator).tolist() for _ in range(3)]

@@ -223,3 +223,12 @@ def test_spectral_normalization_of_a_kernel_of_zeros():
     model.compile("sgd", "mse")
     model.train_on_batch(np.ones((4, 3), "float32"), np.ones((4, 2), "float32"))
     np.testing.assert_allclose(model.layers[0].kernel, np.full((3, 2), 0.01), rtol=1e-5)
+
+
+def test_spectral_normalization_of_an_embedding_gives_rows_of_its_table():
+    layer = layers.SpectralNormalization(layers.Embedding(5, 3), power_iterations=20)
+    rows = layer(np.array([[1, 4]], "int32"), training=True)
+    assert rows.dtype == "float32"
+    table = layer.layer.embeddings.numpy()
+    np.testing.assert_allclose(rows, table[[[1, 4]]], rtol=1e-6)
+    assert abs(np.linalg.norm(table, 2) - 1) < 1e-2

@@ -1,6 +1,7 @@
 """The parity grid: every layer, loss, metric, ... with the same weights and inputs in Keras and in rustdl.
 
     python tools/keras_parity [--only layers losses ...] [--match TEXT] [--write] [--cache DIR]
+        [--backend torch]
 
 Needs Keras 3.15 and JAX. Each library runs all cases in a process of its own; the results are compared within 1e-5 of
 the largest entry of each array (in float32). Exits with 1 if anything differs.
@@ -42,7 +43,8 @@ def keras_results(cases: list[AnyCase], folder: Path, cache: Path | None, *flags
     if cache is None:
         return worker("keras", cases, folder, *flags)
     cache.mkdir(parents=True, exist_ok=True)
-    file = cache / f"keras{''.join(flags)}.npz"
+    backend = "" if os.environ["KERAS_BACKEND"] == "jax" else f"-{os.environ['KERAS_BACKEND']}"
+    file = cache / f"keras{backend}{''.join(flags)}.npz"
     known = read(file) if file.exists() else {}
     missing = [case for case in cases if case.key not in known or not hasattr(case, "digest")]
     if missing:
@@ -75,10 +77,12 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="*", help="kinds, such as layers or losses")
     parser.add_argument("--match", help="only cases whose line contains this text")
+    parser.add_argument("--backend", default="jax", help="of Keras; `torch` is quicker and good to look for bugs")
     parser.add_argument("--cache", type=Path, help="a folder where results of Keras are kept between runs")
     parser.add_argument("--write", action="store_true", help="put the counts into docs/keras-compatibility.md")
     parser.add_argument("--limit", type=int, default=100, help="how many failures are printed")
     args = parser.parse_args(argv)
+    os.environ["KERAS_BACKEND"] = args.backend
     cases, without = load(args.only)
     if args.match:
         cases = [case for case in cases if args.match in case.key]

@@ -37,7 +37,8 @@ def main() -> None:
     warnings.simplefilter("ignore")
     keras = importlib.import_module(args.library)
     keras.config.set_floatx("float64" if args.float64 else "float32")
-    if args.library == "keras":
+    on_jax = args.library == "keras" and keras.config.backend() == "jax"
+    if on_jax:
         import jax
 
         jax.config.update("jax_disable_most_optimizations", True)  # thousands of small programs: compiling is the cost
@@ -56,7 +57,7 @@ def main() -> None:
         out.update({f"{case.key}|{name}": np.asarray(value) for name, value in found.items()})
         if number % 200 == 0 or number == len(cases):
             print(f"{args.library}: {number} of {len(cases)} cases, {time.time() - start:.0f} s", file=sys.stderr)
-        if args.library == "keras" and number % 1000 == 0:
+        if on_jax and number % 400 == 0:
             jax.clear_caches()
     with args.out.open("wb") as file:
         np.savez(file, **out)
