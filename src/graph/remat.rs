@@ -130,8 +130,12 @@ fn chosen(graph: &Graph, policy: Policy) -> Vec<bool> {
         }
         Policy::Segments(k) => {
             let mut segment = vec![usize::MAX; graph.nodes.len()];
-            for (i, &n) in forward.iter().enumerate() {
-                segment[n] = i * k / forward.len().max(1);
+            // Of equal size in bytes: in a convolutional net the first layers hold most of them.
+            let total: usize = forward.iter().map(|&n| bytes(graph, n)).sum();
+            let mut before = 0;
+            for &n in &forward {
+                segment[n] = (before as u128 * k as u128 / total.max(1) as u128) as usize;
+                before += bytes(graph, n);
             }
             for &n in &forward {
                 again[n] = graph.nodes[n].op.is_pure();
@@ -149,6 +153,16 @@ fn chosen(graph: &Graph, policy: Policy) -> Vec<bool> {
         }
     }
     again
+}
+
+/// The memory for the results of a node.
+fn bytes(graph: &Graph, n: usize) -> usize {
+    let node = &graph.nodes[n];
+    if is_free(node) {
+        return 0;
+    }
+    let outs = node.outs.iter();
+    outs.map(|&v| graph.values[v].aval.bytes()).sum()
 }
 
 /// Views cost nothing: a view of a kept value need not be kept.

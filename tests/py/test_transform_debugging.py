@@ -190,6 +190,65 @@ def test_remat_scope_of_layers():
     assert trained("list_of_layers", layer_names=["no such"])[0] == plain
 
 
+def test_remat_of_segments_keeps_a_quarter_of_the_activations():
+    """64 residual blocks in eight segments, all but the last computed again."""
+
+    class Block(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.inner, self.outer = layers.Dense(8, activation="tanh"), layers.Dense(8)
+
+        def call(self, x):
+            return x + self.outer(self.inner(x))
+
+    segments = [rustdl.Sequential([Block() for _ in range(8)]) for _ in range(8)]
+    x = np.random.default_rng(0).normal(size=(1024, 8)).astype("float32")
+    for segment in segments:
+        segment(x)
+    variables = [v for segment in segments for v in segment.trainable_variables]
+
+    def step(x, remat):
+        def loss():
+            y = x
+            for segment in segments[:-1]:
+                y = (rustdl.remat(segment) if remat else segment)(y)
+            return ops.mean(segments[-1](y) ** 2.0)
+
+        return rustdl.value_and_grad(loss, variables=variables)()[1]
+
+    plain, less = (rustdl.jit(step).compiled(x, remat) for remat in (False, True))
+    assert less.plan.arena_bytes <= plain.plan.arena_bytes / 4
+    for a, b in zip(plain(x, False), less(x, True), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_half_the_memory_of_a_transformer():
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(0, 32, (16, 33))
+
+    def trained(budget):
+        rustdl.utils.set_random_seed(0)
+        x = ids = rustdl.Input((32,), dtype="int32")
+        x = layers.Embedding(32, 32)(ids)
+        for _ in range(3):
+            y = layers.LayerNormalization()(x)
+            x = layers.Add()([x, layers.MultiHeadAttention(2, 16)(y, y, use_causal_mask=True)])
+            y = layers.Dense(128, activation="gelu")(layers.LayerNormalization()(x))
+            x = layers.Add()([x, layers.Dense(32)(y)])
+        model = rustdl.Model(ids, layers.Dense(32)(x))
+        loss = rustdl.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(rustdl.optimizers.AdamW(0.01), loss, memory_budget=budget)
+        planned = model.memory(tokens[:, :-1], tokens[:, 1:]).temporaries
+        return planned, float(model.train_on_batch(tokens[:, :-1], tokens[:, 1:])), model.get_weights()
+
+    planned, loss, weights = trained(None)
+    less, same_loss, same_weights = trained(planned // 2)
+    assert less <= planned // 2
+    np.testing.assert_allclose(same_loss, loss, rtol=1e-5)
+    for a, b in zip(weights, same_weights, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+
+
 def test_check_grads_accepts_right_and_refuses_wrong_gradients():
     rustdl.check_grads(lambda d: {"a": ops.sin(d["x"]) * d["y"][0]}, ({"x": X[0], "y": (2.0,)},), order=3)
     rustdl.check_grads(lambda x, n: ops.sum(x**3.0) * n, (X, 2), order=2, modes=("reverse",))
