@@ -95,7 +95,7 @@ def photograph(size: int) -> np.ndarray:
 def main() -> None:
     """Fits both nets, compares, draws."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", type=int, default=128, help="pixels along a side")
+    parser.add_argument("--size", type=int, default=64, help="pixels along a side")
     parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--out", type=Path, default=Path("out"))
     args = parser.parse_args()
@@ -113,8 +113,10 @@ def main() -> None:
         net = Siren()
         step = keras.jit(make_step(net, loss, args.steps))
         begun = time.perf_counter()
-        for _ in range(args.steps):
-            step(places, wanted)
+        for i in range(args.steps):
+            error = step(places, wanted)
+            if (i + 1) % (args.steps // 5) == 0:
+                print(f"{name}, step {i + 1}: mean squared error {float(error):.2e}", flush=True)
         seconds = time.perf_counter() - begun
         found = np.asarray(net(places)).reshape(args.size, args.size)
         slope = np.asarray(keras.jit(net.slope)(places)).reshape(differences.shape)
