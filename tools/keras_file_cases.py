@@ -293,7 +293,6 @@ OPTIMIZERS: dict[str, Callable[[Any], Any]] = {
     "Muon": lambda k: k.optimizers.Muon(0.01),
     "ScheduleFreeAdamW": lambda k: k.optimizers.ScheduleFreeAdamW(0.01),
     "LossScaleOptimizer": lambda k: k.optimizers.LossScaleOptimizer(k.optimizers.Adam(0.01), initial_scale=256.0),
-    "Adam EMA": lambda k: k.optimizers.Adam(0.01, use_ema=True, ema_momentum=0.9),
     "SGD accumulation": lambda k: k.optimizers.SGD(0.05, gradient_accumulation_steps=2),
     "SGD schedule": lambda k: k.optimizers.SGD(k.optimizers.schedules.ExponentialDecay(0.1, 5, 0.5)),
     "Adam cosine": lambda k: k.optimizers.Adam(

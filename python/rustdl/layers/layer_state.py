@@ -116,6 +116,10 @@ class LayerState:
         self._track_variable(variable)
         return variable
 
+    def add_variable(self, *args: Any, **kwargs: Any) -> Variable:
+        """Another name of `add_weight`, with its arguments."""
+        return self.add_weight(*args, **kwargs)
+
     def _track_variable(self, variable: Any) -> None:
         self._tracker.add_to_store("trainable_variables" if variable.trainable else "non_trainable_variables", variable)
 
