@@ -113,3 +113,29 @@ def test_targets_of_another_structure():
     made.compile("sgd", [apart, {"a": apart}])
     with pytest.raises(ValueError, match="3 entries"):
         made.fit(X, [Y[0], Y[1], Y[2]], verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("losses", "names"),
+    [
+        (["mse", "mae"], ["mse_loss", "mae_loss"]),
+        (["mse", "mse"], ["mse_loss", "mse_1_loss"]),
+    ],
+)
+def test_outputs_without_names_have_those_of_their_losses(losses, names):
+    class Two(rustdl.Model):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = layers.Dense(1), layers.Dense(1)
+
+        def call(self, x):
+            return [self.a(x), self.b(x)]
+
+    made = Two()
+    made.compile("sgd", losses)
+    assert set(made.fit(X, [Y[0], Y[1]], verbose=0).history) == {"loss", *names}
+
+
+def test_a_loss_that_asserts_its_structure_says_what_it_found():
+    with pytest.raises(ValueError, match="expected a tuple, found a leaf"):
+        tree.assert_same_structure((1, 2), 1)

@@ -471,7 +471,9 @@ class CompileLoss(Loss):
         for index, (loss, weight, name) in enumerate(zip(made, weights, outputs.names, strict=True)):
             tracker = None
             if several and loss is not None:
-                tracker = metrics_module.Mean(name=f"{name or _unnamed(outputs, index, loss)}_loss")
+                taken = {metric.name for metric in self.metrics}
+                name = name or (f"{loss.name}_{index}" if f"{loss.name}_loss" in taken else loss.name)
+                tracker = metrics_module.Mean(name=f"{name}_loss")
                 self.metrics.append(tracker)
             self._parts.append((loss, weight, tracker))
         self._outputs = outputs
@@ -555,11 +557,6 @@ def _is_own(loss: Any) -> bool:
         return False
     fn = getattr(loss, "fn", loss)
     return fn not in losses_module.BUILT_IN_FUNCTIONS
-
-
-def _unnamed(outputs: Outputs, index: int, loss: Loss) -> str:
-    """A name for the tracker of an output without one."""
-    return loss.name if index == 0 or outputs.count == 1 else f"{loss.name}_{index}"
 
 
 def get_loss_or_none(identifier: str) -> None:

@@ -254,6 +254,10 @@ def _type_class(x: Any) -> type:
     return type(x)
 
 
+def _kind_name(x: Any) -> str:
+    return f"a leaf ({type(x).__name__})" if _kind(x) is None else f"a {type(x).__name__}"
+
+
 def _assert_same(a: Any, b: Any, none_is_leaf: bool = True) -> None:
     pending: list[tuple[Any, Any, tuple[Any, ...]]] = [(a, b, ())]
     while pending:
@@ -264,7 +268,9 @@ def _assert_same(a: Any, b: Any, none_is_leaf: bool = True) -> None:
                 raise ValueError(f"the structures differ at {path}: {x!r} and {y!r}")
             continue
         if kind_x is None or kind_y is None:
-            raise ValueError(f"the structures differ at {path}: {x!r} and {y!r}\nin {a!r}\nand {b!r}")
+            raise ValueError(
+                f"the structures differ at {path}: expected {_kind_name(x)}, found {_kind_name(y)}\nin {a!r}\nand {b!r}"
+            )
         if _type_class(x) is not _type_class(y):
             raise ValueError(
                 f"the structures differ at {path}: {type(x).__name__} and {type(y).__name__}\nin {a!r}\nand {b!r}"
