@@ -183,7 +183,7 @@ def trace(
         >>> import rustdl
         >>> v = rustdl.Variable(1.0)
         >>> step = trace(lambda x: v.assign_add(x), (rustdl.ops.convert_to_tensor(2.0),))
-        >>> float(step(2.0)), float(v)
+        >>> float(step(rustdl.convert(2.0))), float(v)
         (3.0, 3.0)
     """
     return Compiled(trace_graph(fn, example_args, example_kwargs), memory_budget)
