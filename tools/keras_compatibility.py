@@ -67,6 +67,7 @@ DIFFERENCES = (
     "`TimeDistributed` folds time into the batch for layers that work row by row, so its random numbers are others.",
     "`RandomCrop` crops the centre at inference, as documented, and moves boxes along both axes; `AutoContrast` honours `channels_first`; "
     "`RandomRotation` and `RandomPerspective` convert box formats; displacements of `RandomElasticTransform` along x and y are independent.",
+    "`stateful=True` carries states, and `SpectralNormalization` keeps its normalised kernel, through compiled steps too; Keras on JAX forgets both there.",
     "Lookup layers give multi-hot and count vectors in `floatx`, as documented.",
     "`warm_start` and `fit_kwargs` of the scikit-learn wrappers take effect.",
     "`LogitsDistillation('kl_divergence')` applies the softmax to the logits (Hinton et al., 2015).",
