@@ -84,7 +84,7 @@ class Library:
         total = ops.zeros((), self.floatx)
         for i, y in enumerate(outputs):
             if "float" in self.dtype(y):
-                weights = values(tuple(y.shape), seed + i).astype(self.floatx)
+                weights = self.tensor(values(tuple(y.shape), seed + i).astype(self.floatx))
                 total = total + ops.sum(ops.cast(y, self.floatx) * weights)
         return total
 

@@ -182,7 +182,7 @@ class _Differentiable:
         ops, total = self.library.keras.ops, 0.0
         for i, y in enumerate(outputs):
             if "float" in self.library.dtype(y):
-                target = values(tuple(y.shape), 70 + i).astype(self.library.floatx)
+                target = self.library.tensor(values(tuple(y.shape), 70 + i).astype(self.library.floatx))
                 total = total + ops.mean(ops.square(ops.cast(y, self.library.floatx) - target))
         return total
 
@@ -194,15 +194,17 @@ class _Differentiable:
 
     def reference_steps(self, step: Any, tensors: Any, variables: Any, state: Any) -> None:
         """Ten steps: gradients by Keras; momentum in numpy, as its SGD defines it, since eager JAX is slow at that."""
-        weights = [np.asarray(v) for v in variables]
+        weights = [self.library.numpy(v) for v in variables]
         velocities = [np.zeros_like(w) for w in weights]
         rate, momentum = (weights[0].dtype.type(x) for x in (LEARNING_RATE, MOMENTUM))
         for _ in range(STEPS):
             (_, (_, state, _)), (_, gradients) = step(tensors, weights, state, 0.0, 1.0)
-            velocities = [momentum * v - rate * np.asarray(g) for v, g in zip(velocities, gradients, strict=True)]
+            velocities = [
+                momentum * v - rate * self.library.numpy(g) for v, g in zip(velocities, gradients, strict=True)
+            ]
             weights = [w + v for w, v in zip(weights, velocities, strict=True)]
             constraints = [variable.constraint for variable in self.layer.trainable_variables]
-            weights = [np.asarray(c(w)) if c else w for c, w in zip(constraints, weights, strict=True)]
+            weights = [self.library.numpy(c(w)) if c else w for c, w in zip(constraints, weights, strict=True)]
         self.weights_after(weights, state)
 
     def own_steps(self, step: Any, tensors: Any, variables: Any, state: Any) -> None:
