@@ -158,11 +158,12 @@ fn nan_samples(
     f: fn(&Tensor, Axes, bool) -> Result<Tensor>,
     reference: fn(&[f64]) -> f64,
 ) -> Vec<Sample> {
-    let mut data = super::samples::numbers(12, 0.5, 2.0, 4);
+    let whole = super::samples::numbers(12, 0.5, 2.0, 4);
+    let mut data = whole.clone();
     (data[1], data[7]) = (f64::NAN, f64::NAN);
-    let case = |label: &str, axes: &'static [usize]| {
+    let case = |label: &str, data: &[f64], axes: &'static [usize], order: u8| {
         let axis: Vec<i64> = axes.iter().map(|&a| a as i64).collect();
-        Sample::new(label, vec![tensor(&data, &[3, 4])], move |x| {
+        Sample::new(label, vec![tensor(data, &[3, 4])], move |x| {
             Ok(vec![f(&x[0], Axes::from(axis.clone()), true)?])
         })
         .reference(move |x| {
@@ -171,12 +172,13 @@ fn nan_samples(
                 reference(&numbers)
             })]
         })
-        .order(0)
+        .order(order)
     };
     vec![
-        case("rows", &[1]),
-        case("columns", &[0]),
-        case("all", &[0, 1]),
+        case("rows", &data, &[1], 0),
+        case("columns", &data, &[0], 0),
+        case("all", &data, &[0, 1], 0),
+        case("without NaN", &whole, &[1], 2),
     ]
 }
 

@@ -459,13 +459,18 @@ fn has_slope(s: &Sample) -> bool {
             .is_ok_and(|(_, grads)| values(&grads).iter().any(|g| g.1.iter().any(|&v| v != 0.0)))
 }
 
+/// Ops whose results depend on a number at single points only, where nothing moves without a jump.
+const AT_POINTS: [&str; 2] = ["heaviside", "histogram"];
+
 #[test]
 fn every_differentiable_op_is_checked_to_second_order() {
     let missing: Vec<&str> = registry()
         .iter()
         .filter(|entry| {
             let samples = (entry.samples)();
-            samples.iter().any(has_slope) && !samples.iter().any(is_smooth)
+            samples.iter().any(has_slope)
+                && !samples.iter().any(is_smooth)
+                && !AT_POINTS.contains(&entry.name)
         })
         .map(|entry| entry.name)
         .collect();
