@@ -18,7 +18,7 @@ OPTIMIZERS = {
     "amsgrad": lambda: optimizers.Adam(optimizers.schedules.CosineDecay(0.02, 20), amsgrad=True),
     "sgd": lambda: optimizers.SGD(0.05, momentum=0.9, nesterov=True, gradient_accumulation_steps=2),
     "rmsprop": lambda: optimizers.RMSprop(0.003, momentum=0.5, centered=True),
-    "nadam": lambda: optimizers.Nadam(0.01, use_ema=True, ema_momentum=0.9),
+    "nadam": lambda: optimizers.Nadam(0.01),
     "ftrl": lambda: optimizers.Ftrl(0.05, l1_regularization_strength=0.001),
     "muon": lambda: optimizers.Muon(0.01),
     "scaled": lambda: optimizers.LossScaleOptimizer(optimizers.Adam(0.01), initial_scale=256.0),
@@ -61,9 +61,11 @@ def main() -> None:
     rng = np.random.default_rng(5)
     vectors, sequences = (rng.normal(size=(16, *shape)).astype("float32") for shape in ((4,), (6, 4)))
     words, y = rng.integers(0, 10, (16, 6)).astype("int32"), rng.normal(size=(16, 3)).astype("float32")
-    cases = {name: (mlp, vectors, make) for name, make in OPTIMIZERS.items()}
-    cases["attention"] = (attention, sequences, OPTIMIZERS["adamw"])
-    cases["recurrent"] = (recurrent, words, OPTIMIZERS["amsgrad"])
+    cases = {
+        "attention": (attention, sequences, OPTIMIZERS["adamw"]),
+        "recurrent": (recurrent, words, OPTIMIZERS["amsgrad"]),
+        **{name: (mlp, vectors, make) for name, make in OPTIMIZERS.items()},
+    }
     out = {"y": y}
     for name, (make, x, optimizer) in cases.items():
         model = make()
@@ -75,7 +77,7 @@ def main() -> None:
         out[f"{name}/losses"] = np.array(model.fit(x, y, **arguments).history["loss"])
         for i, weight in enumerate(model.get_weights()):
             out[f"{name}/weight{i}"] = weight
-    np.savez_compressed(HERE / "keras_training.npz", **out)
+        np.savez_compressed(HERE / "keras_training.npz", **out)
 
 
 if __name__ == "__main__":

@@ -303,3 +303,27 @@ def test_lists_made_by_properties_are_not_confused() -> None:
     from rustdl.saving.state import walk
 
     assert {obj.name for _, obj in walk(model)} >= {f"dense_{i}" for i in range(20)}
+
+
+with np.load(GOLDEN / "keras_training.npz") as archive:
+    TRAINED = sorted({key.partition("/")[0] for key in archive.files if "/" in key})
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["from Keras", "written again"])
+@pytest.mark.parametrize("name", TRAINED)
+def test_training_goes_on_as_in_keras(name, again, tmp_path):
+    """Weights and optimizer state of a file: the next epochs are those that Keras went through itself."""
+    with np.load(GOLDEN / "keras_training.npz") as data:
+        golden = {key.partition("/")[2]: data[key] for key in data.files if key.startswith(f"{name}/")} | {
+            "y": data["y"]
+        }
+    model = saving.load_model(GOLDEN / f"keras_train_{name}.keras")
+    if again:
+        model.save(tmp_path / "again.keras")
+        model = saving.load_model(tmp_path / "again.keras")
+    x, y = golden["x"], golden["y"]
+    np.testing.assert_allclose(model.predict(x, verbose=0), golden["predictions"], rtol=2e-5, atol=2e-6)
+    losses = model.fit(x, y, batch_size=8, epochs=2, shuffle=False, verbose=0).history["loss"]
+    np.testing.assert_allclose(losses, golden["losses"], rtol=1e-5)
+    for i, weight in enumerate(model.get_weights()):
+        np.testing.assert_allclose(weight, golden[f"weight{i}"], rtol=2e-5, atol=2e-6)
