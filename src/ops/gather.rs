@@ -136,6 +136,25 @@ fn integer_range(d: DType) -> (f64, f64) {
     }
 }
 
+/// For each element the product of all others at its place. Zeros are counted apart, so that nothing is divided by them;
+/// exact in itself, and differentiable again where no other element is zero.
+fn products_of_others(places: Places, idx: &Tensor, u: &Tensor) -> Result<Tensor> {
+    let [zero, one] = [0.0, 1.0].map(|v| Tensor::full(&[], v, u.dtype()));
+    let (zero, one) = (zero?, one?);
+    let is_zero = logic::equal(u, &zero)?;
+    let factors = logic::where_(&is_zero, &one, u)?;
+    let zeros = math::cast(&is_zero, u.dtype())?;
+    let combined = |x: &Tensor, how| {
+        bind1(
+            Gather(places, 0.0),
+            &[&bind1(Scatter(places, how), &[idx, x])?, idx],
+        )
+    };
+    let product = math::divide(&combined(&factors, Combine::Mul)?, &factors)?;
+    let other_zeros = math::subtract(&combined(&zeros, Combine::Add)?, &zeros)?;
+    logic::where_(&logic::equal(&other_zeros, &zero)?, &product, &zero)
+}
+
 /// Zeros (or the neutral value) to which rows are added at indices: the transpose of [`Gather`].
 #[derive(Debug)]
 struct Scatter(Places, Combine);
@@ -172,10 +191,8 @@ impl Op for Scatter {
                 math::divide_no_nan(&math::multiply(&g, &hit)?, &ties)?
             }
             Combine::Mul => {
-                return Err(Error::unsupported(
-                    "segment_prod",
-                    "this op has no gradient",
-                ));
+                let others = products_of_others(self.0, idx, cx.x(1))?;
+                math::multiply(&bind1(Gather(self.0, 0.0), &[&g, idx])?, &others)?
             }
         };
         Ok(smallvec![None, Some(back)])
@@ -598,7 +615,7 @@ op! {
             known("add", vec![x(), i(), u()], |x| scatter_update(&x[0], &x[1], &x[2], Some("add".into())), &[2, 2], &[1.0, 14.0, 9.0, 4.0]),
             known("max", vec![x(), i(), u()], |x| scatter_update(&x[0], &x[1], &x[2], Some("max".into())), &[2, 2], &[1.0, 7.0, 6.0, 4.0]),
             known("min", vec![x(), i(), u()], |x| scatter_update(&x[0], &x[1], &x[2], Some("min".into())), &[2, 2], &[1.0, 2.0, 3.0, 4.0]),
-            known("mul", vec![x(), i(), u()], |x| scatter_update(&x[0], &x[1], &x[2], Some("mul".into())), &[2, 2], &[1.0, 70.0, 18.0, 4.0]).order(0),
+            known("mul", vec![x(), i(), u()], |x| scatter_update(&x[0], &x[1], &x[2], Some("mul".into())), &[2, 2], &[1.0, 70.0, 18.0, 4.0]),
         ]
     }
 }
@@ -662,7 +679,12 @@ op! {
     fn segment_prod(data: &Tensor, segment_ids: &Tensor, num_segments: Option<i64> = None) -> Tensor {
         segment("segment_prod", data, segment_ids, num_segments, Combine::Mul)
     }
-    samples { vec![known("rows", vec![tensor(&[1.0, 2.0, 3.0], &[3]), ints(&[0, 1, 0], &[3])], |x| segment_prod(&x[0], &x[1], None), &[2], &[3.0, 2.0]).order(0)] }
+    samples {
+        let case = |label: &str, data: [f64; 4], want: [f64; 2]| {
+            known(label, vec![tensor(&data, &[4]), ints(&[0, 1, 0, 0], &[4])], |x| segment_prod(&x[0], &x[1], Some(2)), &[2], &want)
+        };
+        vec![case("rows", [1.5, 2.0, 3.0, -1.0], [-4.5, 2.0]), case("a zero", [1.5, 2.0, 0.0, -1.0], [0.0, 2.0]).order(1)]
+    }
 }
 op! {
     /// The largest of the rows of each segment; the smallest number of the dtype for empty segments.
