@@ -11,7 +11,7 @@ from keras_parity.case import Case, In, grid, layer
 
 Q, V = (2, 4, 6), (2, 5, 6)
 ROWS = np.array([[1, 1, 1, 0], [1, 1, 0, 0]], bool)
-KEYS = np.array([[1, 1, 1, 0, 0], [1, 0, 1, 1, 1]], bool)
+KEYS = np.array([[1, 1, 0, 0, 1], [1, 1, 1, 0, 1]], bool)
 # Each query sees a key, also when these are combined with `KEYS` and position.
 PAIRS = (np.arange(4)[:, None] + np.arange(5)) % 3 != 1
 HEADS = np.random.default_rng(5).uniform(size=(2, 2, 4, 5)) < 0.6
