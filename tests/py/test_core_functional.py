@@ -35,7 +35,7 @@ def test_values_structures_and_shapes():
         assert set(y) == {"flat", "sum"}
         assert np.allclose(y["flat"].numpy(), np.repeat(expected, 2, axis=1), atol=1e-5)
         assert np.allclose(y["sum"].numpy(), 2 * expected.sum(1), atol=1e-5)
-    assert model.output_shape == {"flat": (None, 6), "sum": (None,)}
+    assert model.output_shape == [(None, 6), (None,)]
     assert model.input_shape == [(None, 4), (None, 4)]
     assert [layer.name for layer in model.layers] == ["a", "b", "dense", "flatten"]
     assert model.get_layer("dense") is shared
