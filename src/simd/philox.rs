@@ -92,21 +92,33 @@ pub unsafe fn blocks<I: Isa>(key: [u32; 2], mut c: [I32<I>; 4]) -> [I32<I>; 4] {
     const MULTIPLIERS: [u32; 2] = [0xd251_1f53, 0xcd9e_8d57];
     /// The golden ratio and `sqrt(3) - 1`, of 2^32.
     const KEY_STEPS: [u32; 2] = [0x9e37_79b9, 0xbb67_ae85];
-    let splat = |x: u32| <I as Lanes<f32>>::isplat(i64::from(x));
-    let xor = |a, b| <I as Lanes<f32>>::ixor(a, b);
+    let multipliers = [splat::<I>(MULTIPLIERS[0]), splat::<I>(MULTIPLIERS[1])];
     let mut key = key;
     for _ in 0..ROUNDS {
-        let (high0, low0) = I::mul_wide_u32(splat(MULTIPLIERS[0]), c[0]);
-        let (high1, low1) = I::mul_wide_u32(splat(MULTIPLIERS[1]), c[2]);
+        let (high0, low0) = I::mul_wide_u32(multipliers[0], c[0]);
+        let (high1, low1) = I::mul_wide_u32(multipliers[1], c[2]);
         c = [
-            xor(xor(high1, c[1]), splat(key[0])),
+            xor3::<I>(high1, c[1], splat::<I>(key[0])),
             low1,
-            xor(xor(high0, c[3]), splat(key[1])),
+            xor3::<I>(high0, c[3], splat::<I>(key[1])),
             low0,
         ];
-        key = [0, 1].map(|i: usize| key[i].wrapping_add(KEY_STEPS[i]));
+        key[0] = key[0].wrapping_add(KEY_STEPS[0]);
+        key[1] = key[1].wrapping_add(KEY_STEPS[1]);
     }
     c
+}
+
+// Functions and not closures, which would be compiled without the instruction set.
+
+#[inline(always)]
+unsafe fn splat<I: Isa>(x: u32) -> I32<I> {
+    <I as Lanes<f32>>::isplat(i64::from(x))
+}
+
+#[inline(always)]
+unsafe fn xor3<I: Isa>(a: I32<I>, b: I32<I>, c: I32<I>) -> I32<I> {
+    <I as Lanes<f32>>::ixor(<I as Lanes<f32>>::ixor(a, b), c)
 }
 
 /// The word as a number in `[0, 1)`: its upper 24 bits times 2^-24.
@@ -180,14 +192,26 @@ struct Normal;
 impl Transform for Bits {
     #[inline(always)]
     unsafe fn four<I: Isa>(words: [I32<I>; 4]) -> [<I as Lanes<f32>>::V; 4] {
-        words.map(|w| <I as Lanes<f32>>::from_bits(w))
+        let [a, b, c, d] = words;
+        [
+            <I as Lanes<f32>>::from_bits(a),
+            <I as Lanes<f32>>::from_bits(b),
+            <I as Lanes<f32>>::from_bits(c),
+            <I as Lanes<f32>>::from_bits(d),
+        ]
     }
 }
 
 impl Transform for Uniform {
     #[inline(always)]
     unsafe fn four<I: Isa>(words: [I32<I>; 4]) -> [<I as Lanes<f32>>::V; 4] {
-        words.map(|w| uniform_of::<I>(w))
+        let [a, b, c, d] = words;
+        [
+            uniform_of::<I>(a),
+            uniform_of::<I>(b),
+            uniform_of::<I>(c),
+            uniform_of::<I>(d),
+        ]
     }
 }
 
@@ -212,10 +236,13 @@ unsafe fn counters<I: Isa>(block: u64) -> [I32<I>; 4] {
         low[i] = counter as u32;
         high[i] = (counter >> 32) as u32;
     }
-    let load =
-        |x: &[u32; MAX_LANES]| <I as Lanes<f32>>::bits(<I as Lanes<f32>>::load(x.as_ptr().cast()));
     let zero = <I as Lanes<f32>>::isplat(0);
-    [load(&low), load(&high), zero, zero]
+    [load_words::<I>(&low), load_words::<I>(&high), zero, zero]
+}
+
+#[inline(always)]
+unsafe fn load_words<I: Isa>(x: &[u32; MAX_LANES]) -> I32<I> {
+    <I as Lanes<f32>>::bits(<I as Lanes<f32>>::load(x.as_ptr().cast()))
 }
 
 /// Writes the blocks of `4 N` elements from `block` on: lane by lane, the four words of each.

@@ -1,6 +1,6 @@
 //! Products of tiles, straight on the micro-kernels of the matrix product: no blocking, no allocation.
 
-use crate::kernels::gemm::{Pack, Table, Tile, panel_nv, tile_rows};
+use crate::kernels::gemm::{Fetch, Pack, Table, Tile, panel_nv, tile_rows};
 use crate::simd::{Float, Level};
 
 /// The left operand: any strides.
@@ -73,6 +73,7 @@ pub(super) unsafe fn product<T: Float>(
             c_rs: c.rs,
             tail: cols - (nv - 1) * lanes,
             accumulate,
+            fetch: Fetch::NONE,
         };
         let whole = tile.tail == lanes;
         let mut i = 0;

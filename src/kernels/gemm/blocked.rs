@@ -5,7 +5,7 @@
 //! its length alone, and all tiles add in the same order.
 
 use super::epilogue::{Apply, Epilogue};
-use super::micro::{MAX_MR, Table, Tile, prefetch};
+use super::micro::{Fetch, MAX_MR, Table, Tile, prefetch};
 use super::pack::Pack;
 use super::packed::PackedB;
 use crate::buffer::with_scratch;
@@ -334,6 +334,8 @@ unsafe fn run_block<T: Float>(p: &Product<'_, T>, at: Block, buffers: Buffers<T>
             }
             (dst.cast_const(), width as isize)
         };
+        let packs = !buffers.b.is_null() && p.b_cs == 1 && at.i == 0;
+        let next = packs.then(|| next_panel(p, at, j + cols)).flatten();
         let (a, a_rs, a_cs) = match buffers.a.is_null() {
             true => {
                 let offset = at.i as isize * p.a_rs + at.at as isize * p.a_cs;
@@ -352,19 +354,36 @@ unsafe fn run_block<T: Float>(p: &Product<'_, T>, at: Block, buffers: Buffers<T>
             c_rs: p.c_rs,
             tail: cols - (nv - 1) * table.lanes,
             accumulate: p.accumulate || at.at > 0,
+            fetch: match buffers.b.is_null() && p.packed.is_none() {
+                true => Fetch::rows_of(b, b_rs),
+                false => Fetch::NONE,
+            },
         };
         if buffers.a.is_null() {
-            column_of_tiles(p, at, (j, cols, nv), (0, at.m), first);
+            column_of_tiles(p, at, (j, cols, nv), (0, at.m), first, next);
         } else {
             for i in (0..at.m).step_by(GROUP) {
                 let mut group = first;
                 group.a = first.a.add(i * at.k);
                 group.c = first.c.offset(i as isize * p.c_rs);
-                column_of_tiles(p, at, (j, cols, nv), (i, GROUP.min(at.m - i)), group);
+                let rows = (i, GROUP.min(at.m - i));
+                column_of_tiles(p, at, (j, cols, nv), rows, group, next);
             }
         }
         j += cols;
     }
+}
+
+/// Where the panel begins that is packed after the columns before `j` of block `at`: fetched while
+/// the tiles before it are computed, since packing waits for nothing else.
+unsafe fn next_panel<T: Float>(p: &Product<'_, T>, at: Block, j: usize) -> Option<*const T> {
+    let (row, column) = match (j < at.n, at.at + at.k < p.k) {
+        (true, _) => (at.at, at.j + j),
+        (false, true) => (at.at + at.k, at.j),
+        (false, false) => return None,
+    };
+    let offset = row as isize * p.b_rs + column as isize * p.b_cs;
+    Some(p.b.wrapping_offset(offset))
 }
 
 /// Tiles of one panel of columns, from the `first` down: `rows` of the block from row `top`.
@@ -374,6 +393,7 @@ unsafe fn column_of_tiles<T: Float>(
     (j, cols, nv): (usize, usize, usize),
     (top, rows): (usize, usize),
     first: Tile<T>,
+    next: Option<*const T>,
 ) {
     let table = Table::<T>::of(p.level);
     let max = table.max_rows(nv);
@@ -390,6 +410,18 @@ unsafe fn column_of_tiles<T: Float>(
                     prefetch(row.wrapping_add(v * table.lanes));
                 }
             }
+        }
+        if let Some(next) = next {
+            // The first tiles, of six rows or more each, fetch a vector of each row.
+            let vector = (top + i) / 6;
+            tile.fetch = match vector < table.nv {
+                true => Fetch {
+                    at: next.wrapping_add(vector * table.lanes),
+                    step: p.b_rs,
+                    row: false,
+                },
+                false => Fetch::NONE,
+            };
         }
         table.get(mr, nv, whole)(&tile);
         if last {

@@ -14,8 +14,33 @@ use crate::simd::{Float, Isa, Kernel, Lanes, Level, entry};
 /// Most rows of a tile, of any shape.
 pub(super) const MAX_MR: usize = 12;
 
-/// Rows of B that are asked for ahead of their use: they lie far apart where B is not packed.
-const PREFETCH: isize = 8;
+/// What a tile asks the caches for while it computes: in step `p` of k the line at `at + p * step`, or
+/// as many lines from there as a row of B has. Nothing if `at` is null; the places need not exist.
+#[derive(Clone, Copy)]
+pub(crate) struct Fetch<T> {
+    pub at: *const T,
+    pub step: isize,
+    pub row: bool,
+}
+
+impl<T> Fetch<T> {
+    /// Nothing.
+    pub const NONE: Fetch<T> = Fetch {
+        at: std::ptr::null(),
+        step: 0,
+        row: false,
+    };
+
+    /// The rows of B that follow soon: they lie far apart where B is not packed.
+    pub fn rows_of(b: *const T, b_rs: isize) -> Fetch<T> {
+        const AHEAD: isize = 8;
+        Fetch {
+            at: b.wrapping_offset(AHEAD * b_rs),
+            step: b_rs,
+            row: true,
+        }
+    }
+}
 
 /// The operands of one tile.
 #[derive(Clone, Copy)]
@@ -36,6 +61,8 @@ pub(crate) struct Tile<T> {
     pub tail: usize,
     /// Add to C, or overwrite it?
     pub accumulate: bool,
+    /// What it prefetches.
+    pub fetch: Fetch<T>,
 }
 
 /// Computes one tile of `MR` rows and `NV` vectors; `TAIL`: the last vector may not be whole.
@@ -75,10 +102,21 @@ where
         t.a.wrapping_offset(4 * a_rs),
         t.a.wrapping_offset(8 * a_rs),
     ];
-    let ahead = PREFETCH * b_rs;
+    let Fetch {
+        at: mut fetch,
+        step,
+        row: whole_row,
+    } = t.fetch;
+    let fetches = !fetch.is_null();
     for _ in 0..t.k {
-        for j in 0..NV {
-            prefetch(b.wrapping_offset(ahead).wrapping_add(j * L::N));
+        if fetches {
+            prefetch_l2(fetch);
+            if whole_row {
+                for j in 1..NV {
+                    prefetch_l2(fetch.wrapping_add(j * L::N));
+                }
+            }
+            fetch = fetch.wrapping_offset(step);
         }
         let bv = row::<T, L, NV, TAIL>(b, tail);
         for (i, acc) in acc.iter_mut().enumerate() {

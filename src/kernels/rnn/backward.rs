@@ -3,7 +3,7 @@
 use super::cells::{BackRows, backward_rows};
 use super::{Spec, pack, packed_len, panels, tiles};
 use crate::buffer::with_scratch;
-use crate::kernels::gemm::{Table, Tile};
+use crate::kernels::gemm::{Fetch, Table, Tile};
 use crate::simd::{Float, Level, level};
 
 /// The arrays of a backward call, all contiguous; names as in [`super::Forward`].
@@ -109,6 +109,7 @@ unsafe fn task<T: Float>(
                         c_rs: units as isize,
                         tail,
                         accumulate: true,
+                        fetch: Fetch::NONE,
                     };
                     table.get(count, vectors, tail == table.lanes)(&tile);
                 }

@@ -3,7 +3,7 @@
 use super::cells::{Rows, forward_rows};
 use super::{Spec, pack, packed_len, panels, tiles};
 use crate::buffer::with_scratch;
-use crate::kernels::gemm::{Table, Tile};
+use crate::kernels::gemm::{Fetch, Table, Tile};
 use crate::simd::{Float, Level, level};
 
 /// The arrays of a forward call, all contiguous. `units` is U, `gates` G, `saved` S.
@@ -107,6 +107,7 @@ unsafe fn task<T: Float>(
                             c_rs: (gates * padded) as isize,
                             tail: table.lanes,
                             accumulate: false,
+                            fetch: Fetch::NONE,
                         };
                         table.get(count, vectors, true)(&tile);
                     }
