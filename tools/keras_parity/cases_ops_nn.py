@@ -1,6 +1,5 @@
 """Functions of `ops` for networks and control: convolution, pooling, normalization, losses, attention, loops."""
 
-
 from __future__ import annotations
 
 import itertools
