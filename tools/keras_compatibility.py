@@ -156,7 +156,9 @@ def reason_of(text: str) -> str:
     for pattern, reason in REASONS:
         if re.search(pattern, text):
             return reason
-    message = re.sub(r"\s+", " ", text.split(" ", 1)[-1])[:110]
+    # Paths are those of the machine that ran the suite.
+    message = re.sub(r"(?:/[\w.+-]+){2,}/", "", text.split(" ", 1)[-1])
+    message = re.sub(r"\s+", " ", message)[:110]
     return message.replace("|", "/") or "no message"
 
 
