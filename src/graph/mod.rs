@@ -4,6 +4,7 @@
 //! - [`simplify`]: equal nodes are merged, constants spread;
 //! - [`fuse`]: elementwise and row-wise nodes become clusters, each one loop;
 //! - [`remat`]: values computed again instead of kept, under a memory budget;
+//! - [`schedule`]: the order of the units, and updates as early as possible under a memory budget;
 //! - `merge`: equal loops over different arrays become one step;
 //! - [`plan`]: order, storage, arena offsets, state updates in place;
 //! - [`exec`]: runs the plan, without allocating;
@@ -20,6 +21,7 @@ pub mod ir;
 mod merge;
 pub mod plan;
 pub mod remat;
+pub mod schedule;
 pub mod simplify;
 pub mod state;
 #[cfg(test)]
@@ -31,6 +33,8 @@ pub use state::Cell;
 
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
+use schedule::Schedule;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What a traced function reads and makes.
@@ -43,6 +47,17 @@ pub struct Signature<'a> {
     pub outputs: &'a [Tensor],
     /// Cells written by the function, with their new values.
     pub updates: &'a [(Arc<Cell>, Tensor)],
+}
+
+impl Signature<'_> {
+    /// For each update the number of the state that it replaces, if the function reads that.
+    fn replaced(&self) -> Vec<Option<usize>> {
+        let numbers: HashMap<*const Cell, usize> = (self.states.iter().enumerate())
+            .map(|(i, s)| (Arc::as_ptr(&s.0), i))
+            .collect();
+        let of = |cell: &Arc<Cell>| numbers.get(&Arc::as_ptr(cell)).copied();
+        self.updates.iter().map(|u| of(&u.0)).collect()
+    }
 }
 
 /// Compiles a traced function.
@@ -70,28 +85,34 @@ pub fn compile_step(signature: &Signature) -> Result<Plan> {
     compile_within(signature, None)
 }
 
-/// Compiles a traced function whose temporaries shall not take more than so many bytes: values of the forward pass are
-/// computed again in the backward pass as far as needed.
+/// Compiles a traced function whose temporaries shall not take more than so many bytes: cells get their new values as early
+/// as possible, and values of the forward pass are computed again in the backward pass as far as needed.
 ///
 /// # Errors
 /// [`Error::Argument`] when no policy keeps the budget; it says how little memory is enough.
 pub fn compile_within(signature: &Signature, budget: Option<usize>) -> Result<Plan> {
     let graph = simplify::simplify(ir::Graph::capture(signature)?);
-    let build = |graph: ir::Graph| {
-        let clusters = fuse::fuse(&graph);
-        plan::build(graph, clusters, signature)
+    let build = |graph: ir::Graph, schedule: &Schedule| {
+        let units = fuse::fuse(&graph, schedule);
+        plan::build(graph, units, signature, schedule)
     };
     let Some(budget) = budget else {
-        return build(graph);
+        return build(graph, &Schedule::Traced);
     };
-    let plain = build(graph.clone())?;
+    let plain = build(graph.clone(), &Schedule::Traced)?;
     let mut least = plain.arena_bytes();
     if least <= budget {
         return Ok(plain);
     }
     drop(plain);
-    for policy in remat::POLICIES {
-        let plan = build(remat::rematerialize(&graph, policy))?;
+    let early = Schedule::EarlyUpdates(signature.replaced());
+    let graphs = std::iter::once(graph.clone()).chain(
+        remat::POLICIES
+            .into_iter()
+            .map(|policy| remat::rematerialize(&graph, policy)),
+    );
+    for graph in graphs {
+        let plan = build(graph, &early)?;
         if plan.arena_bytes() <= budget {
             return Ok(plan);
         }

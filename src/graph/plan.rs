@@ -6,6 +6,7 @@ use super::arena::{self, Block};
 use super::exec::{Body, Operand, Plan, Root, Step};
 use super::fuse::{Cluster, Unit};
 use super::ir::{Graph, Source, ValueId};
+use super::schedule::Schedule;
 use super::state::Cell;
 use crate::aval::{
     Aval, DType, Shape, Strides, broadcast_strides, contiguous_strides, is_contiguous,
@@ -38,7 +39,12 @@ struct Planner<'g> {
 }
 
 /// Plans the units of a graph.
-pub fn build(graph: Graph, units: Vec<Unit>, signature: &Signature) -> Result<Plan> {
+pub fn build(
+    graph: Graph,
+    units: Vec<Unit>,
+    signature: &Signature,
+    schedule: &Schedule,
+) -> Result<Plan> {
     let mut p = Planner {
         graph: &graph,
         places: vec![None; graph.values.len()],
@@ -57,6 +63,9 @@ pub fn build(graph: Graph, units: Vec<Unit>, signature: &Signature) -> Result<Pl
         }
     }
     p.write_states(signature)?;
+    if matches!(schedule, Schedule::Traced) {
+        p.steps = super::merge::merge(std::mem::take(&mut p.steps));
+    }
     p.finish(signature, &units)
 }
 
@@ -612,7 +621,6 @@ impl Planner<'_> {
             };
             results.push(self.operand(&aval, &place));
         }
-        self.steps = super::merge::merge(std::mem::take(&mut self.steps));
         self.measure_lifetimes(&results);
         let (offsets, size) = arena::assign(&self.blocks);
         let listing = super::dump::listing(self.graph, units);

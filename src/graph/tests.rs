@@ -1,6 +1,6 @@
 //! Compiled functions against the same functions run eagerly.
 
-use super::{Cell, Signature, compile, compile_step, state};
+use super::{Cell, Signature, compile, compile_step, compile_within, state};
 use crate::args::Axes;
 use crate::autodiff::backward;
 use crate::aval::DType;
@@ -191,6 +191,52 @@ fn cells_are_updated_in_place_and_snapshots_stay() {
     );
     assert_eq!(before.to_vec::<f32>().unwrap(), kept, "a snapshot changed");
     assert_ne!(cells[0].get().to_vec::<f32>().unwrap(), kept);
+}
+
+/// A deep net of square layers, whose gradients take far more memory than its activations: under a budget
+/// each parameter is updated as soon as its gradient is there, with the same result.
+#[test]
+fn parameters_are_updated_early_under_a_budget() {
+    const WIDTH: usize = 64;
+    const DEPTH: usize = 12;
+    let shape = [WIDTH, WIDTH];
+    let train = |divisor: usize| {
+        let cells: Vec<Arc<Cell>> = (0..DEPTH)
+            .map(|i| Arc::new(Cell::new(&arange(&shape, -0.1, 5e-5 + 1e-7 * i as f32)).unwrap()))
+            .collect();
+        let weights: Vec<Tensor> = (0..DEPTH)
+            .map(|_| Tensor::placeholder(&shape, DType::F32).unwrap())
+            .collect();
+        let input = Tensor::placeholder(&[4, WIDTH], DType::F32).unwrap();
+        let y = weights
+            .iter()
+            .fold(input.clone(), |y, w| y.matmul(w).unwrap().tanh().unwrap());
+        let loss = y.multiply(&y).unwrap().sum(Axes::all(), false).unwrap();
+        let gradients = backward(std::slice::from_ref(&loss), None, &weights, false).unwrap();
+        let rate = Tensor::weak(0.1, DType::F32).unwrap();
+        let new = weights.iter().zip(&gradients).map(|(w, g)| {
+            let step = g.as_ref().unwrap().multiply(&rate).unwrap();
+            w.subtract(&step).unwrap()
+        });
+        let updates: Vec<_> = cells.iter().cloned().zip(new).collect();
+        let states: Vec<_> = cells.iter().cloned().zip(weights.iter().cloned()).collect();
+        let signature = Signature {
+            inputs: std::slice::from_ref(&input),
+            states: &states,
+            outputs: &[loss],
+            updates: &updates,
+        };
+        let whole = compile_step(&signature).unwrap().arena_bytes();
+        let plan = compile_within(&signature, Some(whole / divisor)).unwrap();
+        assert!(plan.arena_bytes() <= whole / divisor, "{}", plan.dump());
+        let x = arange(&[4, WIDTH], -1.0, 0.01);
+        for _ in 0..3 {
+            plan.run(std::slice::from_ref(&x)).unwrap();
+        }
+        let values = cells.iter().map(|c| c.get().to_vec::<f32>().unwrap());
+        values.collect::<Vec<_>>()
+    };
+    assert_eq!(train(1), train(4));
 }
 
 #[test]

@@ -8,10 +8,11 @@
 mod regroup;
 
 use super::ir::{Graph, Source, ValueId};
+use super::schedule::{self, Schedule};
 use crate::aval::{DType, Shape};
 use crate::expr::{self, Program, Ty};
 use crate::op::Kind;
-use std::collections::{BinaryHeap, HashSet};
+use std::collections::HashSet;
 
 /// The most nodes in a cluster: more would not fit the registers of the loop machine.
 const MOST_NODES: usize = 96;
@@ -75,6 +76,7 @@ fn is_exact(dtype: DType) -> bool {
 
 struct Fuser<'g> {
     graph: &'g Graph,
+    schedule: &'g Schedule,
     readers: Vec<smallvec::SmallVec<[usize; 2]>>,
     clusters: Vec<Cluster>,
     /// Clusters of a node: several when it is cheap and computed again in each.
@@ -86,9 +88,10 @@ struct Fuser<'g> {
 }
 
 /// Groups the nodes of a graph and puts the groups in an order in which they can run.
-pub fn fuse(graph: &Graph) -> Vec<Unit> {
+pub fn fuse(graph: &Graph, schedule: &Schedule) -> Vec<Unit> {
     let mut f = Fuser {
         graph,
+        schedule,
         readers: graph.readers(),
         clusters: Vec::new(),
         home: vec![Vec::new(); graph.nodes.len()],
@@ -365,45 +368,6 @@ impl<'g> Fuser<'g> {
                 units.push(Unit::Node(n));
             }
         }
-        order(self.graph, units, &unit_of)
+        schedule::order(self.graph, units, &unit_of, self.schedule)
     }
-}
-
-/// Kahn's algorithm; among the units that may run, the one whose last node was traced first.
-fn order(graph: &Graph, units: Vec<Unit>, unit_of: &[usize]) -> Vec<Unit> {
-    let mut waits = vec![0usize; units.len()];
-    let mut next: Vec<HashSet<usize>> = vec![HashSet::new(); units.len()];
-    for (u, unit) in units.iter().enumerate() {
-        for &n in unit.nodes() {
-            for &v in &graph.nodes[n].ins {
-                if let Source::Node(p, _) = graph.values[v].source
-                    && unit.nodes().binary_search(&p).is_err()
-                    && next[unit_of[p]].insert(u)
-                {
-                    waits[u] += 1;
-                }
-            }
-        }
-    }
-    let key = |u: usize| std::cmp::Reverse((units[u].nodes().last().copied().unwrap_or(0), u));
-    let mut ready: BinaryHeap<_> = (0..units.len())
-        .filter(|&u| waits[u] == 0)
-        .map(key)
-        .collect();
-    let mut sequence = Vec::with_capacity(units.len());
-    while let Some(std::cmp::Reverse((_, u))) = ready.pop() {
-        sequence.push(u);
-        for &v in &next[u] {
-            waits[v] -= 1;
-            if waits[v] == 0 {
-                ready.push(key(v));
-            }
-        }
-    }
-    assert_eq!(sequence.len(), units.len(), "fusion made a cycle");
-    let mut slots: Vec<Option<Unit>> = units.into_iter().map(Some).collect();
-    sequence
-        .into_iter()
-        .filter_map(|u| slots[u].take())
-        .collect()
 }

@@ -8,6 +8,7 @@
 use super::{Fuser, MOST_NODES, Role, is_exact};
 use crate::expr;
 use crate::graph::ir::{Source, ValueId};
+use crate::graph::schedule::Schedule;
 use std::collections::HashSet;
 
 /// Elements of the smallest domain that counts as large: smaller arrays stay in the caches.
@@ -54,6 +55,10 @@ impl Fuser<'_> {
         if x.nodes.is_empty() || y.nodes.is_empty() || x.domain != y.domain {
             return false;
         }
+        if matches!(self.schedule, Schedule::EarlyUpdates(_)) && self.is_late(a) != self.is_late(b)
+        {
+            return false; // what is computed again would be computed early, and kept
+        }
         let axes = match (x.row_axes, y.row_axes) {
             (Some(m), Some(n)) if m != n => return false,
             (m, n) => m.or(n),
@@ -62,6 +67,12 @@ impl Fuser<'_> {
         x.nodes.len() + y.nodes.len() <= MOST_NODES
             && members().all(|&n| self.operands_fit(n, &x.domain, axes))
             && self.share_an_array(a, b)
+    }
+
+    /// Does cluster `c` belong to the backward pass?
+    fn is_late(&self, c: usize) -> bool {
+        let mut nodes = self.clusters[c].nodes.iter();
+        nodes.any(|&n| self.graph.nodes[n].backward)
     }
 
     fn share_an_array(&self, a: usize, b: usize) -> bool {
