@@ -198,6 +198,8 @@ def main() -> None:
         chunks = np.split(bounded_rays(*view, args.size), args.size)
         found, depth = (np.concatenate(parts) for parts in zip(*(render(chunk) for chunk in chunks), strict=True))
         errors.append(np.mean((np.clip(found, 0, 1) - true) ** 2))
+        # Single rays that only touch a corner of the box would spoil the scale of colours.
+        depth = np.clip(depth, *np.percentile(depth, [2, 98]))
         for axis, picture in zip(column, (true, np.clip(found, 0, 1), depth), strict=True):
             axis.imshow(picture.reshape(args.size, args.size, *picture.shape[1:]), cmap="viridis_r")
             axis.axis("off")
