@@ -178,6 +178,21 @@ def characters(load):
     return model, whole(20, ROWS, 10), whole(20, ROWS, 10, seed=1)
 
 
+def decoder(load):
+    model = load("char_gpt").GPT(20, 12, width=16, heads=2, blocks=2, dropout=0.1)
+    tokens = whole(20, ROWS, 12)
+    model(tokens)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.AdamW(1e-3, weight_decay=0.1, beta_2=0.99, clipnorm=1.0), loss)
+    return model, tokens, whole(20, ROWS, 12, seed=1)
+
+
+def translation(load):
+    model, _ = load("translation").build_model(20, 30, width=16, blocks=2)
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model, [whole(20, ROWS, 7), whole(30, ROWS, 9, seed=1)], whole(30, ROWS, 9, seed=2)
+
+
 def sunspots(load):
     model = load("forecast").build_model(8)
     model.compile(keras.optimizers.AdamW(3e-3), "mse")
@@ -201,6 +216,8 @@ FITS = {
     "MNIST": mnist,
     "addition": addition,
     "characters": characters,
+    "GPT": decoder,
+    "translation": translation,
     "sunspots": sunspots,
     "bidirectional LSTM": lambda load: sentiment(load, "bidirectional LSTM"),
     "1-D convnet": lambda load: sentiment(load, "1-D convnet"),
