@@ -1,6 +1,6 @@
 """The parity grid: every layer, loss, metric, ... with the same weights and inputs in Keras and in rustdl.
 
-    python tools/keras_parity [--only layers losses ...] [--match TEXT] [--write] [--cache DIR]
+    python tools/keras_parity [--only layers losses ...] [--match TEXT] [--write] [--cache DIR ...]
         [--backend torch]
 
 Needs Keras 3.15 and JAX. Each library runs all cases in a process of its own; the results are compared within 1e-5 of
@@ -10,11 +10,14 @@ the largest entry of each array (in float32). Exits with 1 if anything differs.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -25,6 +28,8 @@ import numpy as np  # noqa: E402
 from keras_parity.compare import Outcome, Results, compare, read, settle  # noqa: E402
 from keras_parity.frame import AnyCase, load  # noqa: E402
 from keras_parity.report import print_report, section, write_section  # noqa: E402
+
+PART = 200  # cases of Keras that are kept together
 
 
 def worker(library: str, cases: list[AnyCase], folder: Path, *flags: str) -> Results:
@@ -38,35 +43,41 @@ def worker(library: str, cases: list[AnyCase], folder: Path, *flags: str) -> Res
     return read(out)
 
 
-def keras_results(cases: list[AnyCase], folder: Path, cache: Path | None, *flags: str) -> Results:
-    """Results of Keras; those of cases with a digest are kept in `cache` between runs."""
-    if cache is None:
+def keras_results(cases: list[AnyCase], folder: Path, caches: Sequence[Path], *flags: str) -> Results:
+    """Results of Keras; those of cases with a digest are kept between runs: read in all `caches`, written to the first.
+
+    Each part of the missing ones is a process and a file of its own, so that a run that is stopped loses one part.
+    """
+    if not caches:
         return worker("keras", cases, folder, *flags)
-    cache.mkdir(parents=True, exist_ok=True)
+    caches[0].mkdir(parents=True, exist_ok=True)
     backend = "" if os.environ["KERAS_BACKEND"] == "jax" else f"-{os.environ['KERAS_BACKEND']}"
-    file = cache / f"keras{backend}{''.join(flags)}.npz"
-    known = read(file) if file.exists() else {}
+    stem = f"keras{backend}{''.join(flags)}"
+    wanted = {case.key for case in cases}
+    known: dict[str, Mapping[str, np.ndarray]] = {}
+    for file in (f for cache in caches for f in sorted(cache.glob(f"{stem}.*npz"))):
+        known.update((key, found) for key, found in read(file).items() if key in wanted)
     missing = [case for case in cases if case.key not in known or not hasattr(case, "digest")]
-    if missing:
-        known = {**known, **worker("keras", missing, folder, *flags)}
-        with file.open("wb") as stream:
-            np.savez(
-                stream, **{f"{key}|{name}": array for key, found in known.items() for name, array in found.items()}
-            )
+    for start in range(0, len(missing), PART):
+        part = missing[start : start + PART]
+        known.update(worker("keras", part, folder, *flags))
+        name = hashlib.sha256("\n".join(case.key for case in part).encode()).hexdigest()[:12]
+        shutil.move(folder / "keras.npz", caches[0] / f"{stem}.{name}.npz")
+        print(f"keras{''.join(flags)}: {start + len(part)} of {len(missing)} cases that were missing", file=sys.stderr)
     return known
 
 
-def judge(cases: list[AnyCase], cache: Path | None) -> list[Outcome]:
+def judge(cases: list[AnyCase], caches: Sequence[Path]) -> list[Outcome]:
     """Runs and compares; single precision that fails goes to double precision."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        theirs = keras_results(cases, folder, cache)
+        theirs = keras_results(cases, folder, caches)
         ours = worker("rustdl", cases, folder)
         lost = {"error": np.array("the worker gave no result")}
         outcomes = [compare(c, ours.get(c.key, lost), theirs.get(c.key, lost)) for c in cases]
         doubtful = [o for o in outcomes if o.verdict == "differs" and not o.case.differs]
         if doubtful:
-            exact = keras_results([o.case for o in doubtful], folder, cache, "--float64")
+            exact = keras_results([o.case for o in doubtful], folder, caches, "--float64")
             for o in doubtful:
                 settle(o, ours[o.case.key], theirs[o.case.key], exact.get(o.case.key, lost))
     return outcomes
@@ -78,7 +89,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--only", nargs="*", help="kinds, such as layers or losses")
     parser.add_argument("--match", help="only cases whose line contains this text")
     parser.add_argument("--backend", default="jax", help="of Keras; `torch` is quicker and good to look for bugs")
-    parser.add_argument("--cache", type=Path, help="a folder where results of Keras are kept between runs")
+    parser.add_argument(
+        "--cache", type=Path, nargs="*", default=[], help="folders with kept results of Keras; new ones go to the first"
+    )
     parser.add_argument("--write", action="store_true", help="put the counts into docs/keras-compatibility.md")
     parser.add_argument("--limit", type=int, default=100, help="how many failures are printed")
     args = parser.parse_args(argv)
