@@ -68,6 +68,20 @@ def test_ignored_class_counts_nothing():
     assert float(loss(y_true, y_pred)) == pytest.approx(np.log(2), rel=1e-5)
 
 
+def test_weights_that_do_not_fit_the_mask_are_named():
+    y_true, y_pred = np.zeros((4, 3), "int32"), np.full((4, 3, 2), 0.5, "float32")
+    loss = losses.SparseCategoricalCrossentropy(ignore_class=9)
+    with pytest.raises(ValueError, match=r"`sample_weight` of shape \(4,\) does not fit .* shape \(4, 3\)"):
+        loss(y_true, y_pred, sample_weight=np.ones(4))
+
+
+def test_logarithms_of_half_precision_are_taken_in_float32():
+    y_true, y_pred = (ops.cast(np.array([[x]], "float32"), "float16") for x in (0.5, 0.25))
+    found = losses.mean_squared_logarithmic_error(y_true, y_pred)
+    assert found.dtype == "float32"
+    assert float(found[0]) == pytest.approx(np.log(1.5 / 1.25) ** 2, rel=1e-6)
+
+
 def test_extreme_logits_are_finite():
     for x in (-1e4, -90.0, 90.0, 1e4):
         for y in (0.0, 1.0):

@@ -55,6 +55,18 @@ def test_mask_of_the_predictions():
     assert float(metrics.MeanSquaredError()(np.zeros((3, 1)), y_pred)) == pytest.approx(5.0)
 
 
+def test_one_weight_a_sample_beside_ignored_entries():
+    y_true, y_pred = (
+        np.array([[0, 1], [1, 9]]),
+        np.array([[[0.5, 0.5], [0.2, 0.8]], [[0.4, 0.6], [0.3, 0.7]]], "float32"),
+    )
+    metric = metrics.SparseCategoricalCrossentropy(ignore_class=9)
+    values = -np.log([0.5, 0.8, 0.6])  # what is not ignored: two entries of weight 3, and one of weight 5
+    weights = [3, 3, 5]
+    metric.update_state(y_true, y_pred, sample_weight=np.array([3.0, 5.0]))
+    assert float(metric.result()) == pytest.approx(np.average(values, weights=weights), rel=1e-5)
+
+
 def test_stateless_use():
     metric = metrics.Mean()
     values = metric.stateless_reset_state()

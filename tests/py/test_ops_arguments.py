@@ -56,6 +56,15 @@ def test_halves_do_not_overflow_on_the_way():
     assert float(ops.median(y)) == float(np.median(y))
 
 
+def test_scale_of_a_normalization_lies_along_its_axis_or_broadcasts():
+    x = RNG.normal(size=(2, 4, 5)).astype("float32")
+    plain = np.asarray(ops.rms_normalization(x, axis=1))
+    for shape, along in (((4,), (4, 1)), ((5,), (5,)), ((4, 1), (4, 1)), ((), ())):
+        scale = RNG.normal(size=shape).astype("float32")
+        found = ops.rms_normalization(x, scale=scale, axis=1)
+        np.testing.assert_allclose(found, plain * scale.reshape(along), rtol=1e-6)
+
+
 def test_quantiles_beside_infinities():
     x = np.array([1.0, 2.0, np.inf, np.inf, -np.inf])
     assert float(ops.quantile(x, 0.25)) == 1.0

@@ -13,6 +13,9 @@ from keras_parity.cases_losses import labels, predictions
 _N = Numbers(33)
 _T = Table("metrics")
 _ROWS = (4, 7, 5)
+SAMPLES = (
+    "one weight a sample goes with masked or ignored entries too; Keras refuses it, unless by chance it broadcasts"
+)
 
 
 def _updates(kind: str, weighted: bool, *shape: int, logits: bool = False, each: bool = False) -> list[tuple[Any, ...]]:
@@ -26,8 +29,8 @@ def _updates(kind: str, weighted: bool, *shape: int, logits: bool = False, each:
     return found
 
 
-def _add(name: str, options: dict[str, Any], updates: list[tuple[Any, ...]]) -> None:
-    _T.add(name, name, options, updates, function=runners.metric)
+def _add(name: str, options: dict[str, Any], updates: list[tuple[Any, ...]], differs: str = "") -> None:
+    _T.add(name, name, options, updates, function=runners.metric, differs=differs)
 
 
 # --- functions ---
@@ -109,7 +112,8 @@ for _name, (_kind, _arguments) in _OBJECTS.items():
                     _add(_name, _options, _equal_or_not(_weighted, *_shape))
                     continue
                 _logits = _options.get("from_logits", False)
-                _add(_name, _options, _updates(_kind, _weighted, *_shape, logits=_logits))
+                _why = SAMPLES if _weighted and len(_shape) == 2 and _options.get("ignore_class") is not None else ""
+                _add(_name, _options, _updates(_kind, _weighted, *_shape, logits=_logits), differs=_why)
     if _kind not in {"accuracy", "sparse"}:
         _y = [(y, p, _N.between(0, 2, len(y), 3)) for y, p, _ in _updates(_kind, False, 3, 5)]
         _add(_name, {}, _y)

@@ -212,4 +212,4 @@ def apply_mask(sample_weight: Any, mask: Tensor, dtype: Any, reduction: str | No
         return mask
     sample_weight = ops.cast(sample_weight, dtype)
     mask, sample_weight = squeeze_or_expand_to_same_rank(mask, sample_weight)
-    return mask * sample_weight
+    return mask * _align_weights(sample_weight, mask)

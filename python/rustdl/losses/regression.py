@@ -52,9 +52,12 @@ def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Tensor:
 
 
 def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Tensor:
-    """`mean((log(1 + y_true) - log(1 + y_pred)) ** 2)` over the last axis, with both clipped from below to epsilon."""
+    """`mean((log(1 + y_true) - log(1 + y_pred)) ** 2)` over the last axis, with both clipped from below to epsilon.
+
+    Half precisions, which have no number as small as epsilon, are widened to float32.
+    """
     y_true, y_pred = _pair(y_true, y_pred)
-    floor = backend.epsilon()
+    floor = ops.convert_to_tensor(backend.epsilon(), dtype="float32")
     difference = ops.log1p(ops.maximum(y_true, floor)) - ops.log1p(ops.maximum(y_pred, floor))
     return ops.mean(ops.square(difference), axis=-1)
 

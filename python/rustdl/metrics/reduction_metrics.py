@@ -22,7 +22,7 @@ def reduce_to_samplewise_values(
     values = ops.cast(ops.convert_to_tensor(values), dtype)
     if sample_weight is not None:
         if mask is not None:
-            sample_weight = apply_mask(sample_weight, ops.cast(mask, dtype), dtype=dtype, reduction="sum")
+            sample_weight = _masked_weights(sample_weight, mask, dtype)
         sample_weight = ops.cast(ops.convert_to_tensor(sample_weight), dtype)
         values, sample_weight = squeeze_or_expand_to_same_rank(values, sample_weight)
         weight_rank, rank = len(sample_weight.shape), len(values.shape)
@@ -36,6 +36,15 @@ def reduce_to_samplewise_values(
     if len(values.shape) > 1:
         values = reduce_fn(values, axis=tuple(range(1, len(values.shape))))
     return values, sample_weight
+
+
+def _masked_weights(sample_weight: Any, mask: Any, dtype: str) -> Tensor:
+    """Weights that are zero where the mask is; one weight a sample counts for all entries of its sample."""
+    sample_weight, mask = ops.cast(ops.convert_to_tensor(sample_weight), dtype), ops.cast(mask, dtype)
+    rank = len(sample_weight.shape)
+    if 0 < rank < len(mask.shape) and sample_weight.shape[0] == mask.shape[0]:
+        sample_weight = ops.expand_dims(sample_weight, axis=tuple(range(rank, len(mask.shape))))
+    return apply_mask(sample_weight, mask, dtype=dtype, reduction="sum")
 
 
 class Sum(Metric):
@@ -128,7 +137,7 @@ class MeanMetricWrapper(Mean):
         mask = mask_of(y_pred)
         values = self._fn(y_true, y_pred, **self._fn_kwargs)
         if sample_weight is not None and mask is not None:
-            sample_weight = apply_mask(sample_weight, ops.cast(mask, self.dtype), dtype=self.dtype, reduction="sum")
+            sample_weight = _masked_weights(sample_weight, mask, self.dtype)
         elif mask is not None:
             sample_weight = ops.cast(mask, self.dtype)
         super().update_state(values, sample_weight=sample_weight)

@@ -106,7 +106,7 @@ def rms_normalization(x: Any, scale: Any = None, axis: Any = -1, epsilon: float 
 
     Args:
         x: The tensor.
-        scale: Factors of the sizes of `axis`, or `None`.
+        scale: Factors of the sizes of `axis`, which lie along it; those of any other shape broadcast to `x`.
         axis: Axis or axes.
         epsilon: Added to the mean; `rustdl.config.epsilon()` by default.
 
@@ -121,5 +121,7 @@ def rms_normalization(x: Any, scale: Any = None, axis: Any = -1, epsilon: float 
         engine.mean(x * x, axis=axes, keepdims=True) + (config.epsilon() if epsilon is None else epsilon)
     )
     if scale is not None:
-        y = y * _along(scale, axes, y)
+        scale = _cast(backend.convert_to_tensor(scale), y.dtype)
+        along = list(scale.shape) == [x.shape[i] for i in axes]
+        y = y * (_along(scale, axes, y) if along else scale)
     return _cast(y, dtype)

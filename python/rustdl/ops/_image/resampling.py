@@ -40,11 +40,7 @@ def _cubic(x: Any) -> Any:
 
 def _lanczos(x: Any, radius: float) -> Any:
     """sinc(x) sinc(x / radius) within the radius (Lanczos; Duchon, 1979)."""
-    is_off_center = x > 1e-3
-    safe = ops.where(is_off_center, x, ops.ones_like(x))
-    y = radius * ops.sin(np.pi * x) * ops.sin(np.pi * x / radius) / (np.pi**2 * safe * safe)
-    y = ops.where(is_off_center, y, ops.ones_like(x))
-    return ops.where(x > radius, ops.zeros_like(x), y)
+    return ops.where(x > radius, ops.zeros_like(x), ops.sinc(x) * ops.sinc(x / radius))
 
 
 _KERNELS: dict[str, Any] = {
