@@ -62,7 +62,7 @@ DIFFERENCES = (
     "There are no complex tensors: transforms take and give pairs of real ones; `polar`, `view_as_complex` and complex `eig` give numpy arrays.",
     "Rows of attention that see no key give 0 with zero gradient, not the mean of all values.",
     "`attn_logits_soft_cap` works on every machine; `MultiHeadAttention` honours an explicit `query_mask`.",
-    "`sparsemax` gives rows that sum to 1; `OrthogonalRegularizer(mode='columns')` divides columns by their own norms.",
+    "`sparsemax` gives rows that sum to 1.",
     "A recurrent layer honours an attached mask beside an initial state; `zero_output_for_mask` works with `unroll`.",
     "`TimeDistributed` folds time into the batch for layers that work row by row, so its random numbers are others.",
     "`RandomCrop` crops the centre at inference, as documented, and moves boxes along both axes; `AutoContrast` honours `channels_first`; "

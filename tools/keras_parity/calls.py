@@ -45,7 +45,8 @@ class Call:
         gradient: Whether float arrays among the arguments are differentiated.
         rounding: Why float32 is not good to 1e-5 here. Then both results are measured against Keras in float64, and
             ours may be no further away than twice Keras' own.
-        differs: Why we mean to give another result than Keras: counted apart, not compared.
+        differs: Why we mean to give another result than Keras: counted apart.
+        refused: Whether both libraries are to refuse it.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Call:
     gradient: bool = False
     rounding: str = ""
     differs: str = ""
+    refused: bool = False
 
     @property
     def kind(self) -> str:
@@ -97,12 +99,13 @@ class Table:
         label: str | None = None,
         rounding: str = "",
         differs: str = "",
+        refused: bool = False,
         **options: Any,
     ) -> None:
         """Adds one call of `module.name`."""
         if label is None:
             label = ", ".join([*map(_brief, arguments), *(f"{k}={_brief(v)}" for k, v in options.items())])
-        call = Call(f"{self.module}.{name}", label, arguments, options, function, gradient, rounding, differs)
+        call = Call(f"{self.module}.{name}", label, arguments, options, function, gradient, rounding, differs, refused)
         if call.key not in self._keys:
             self.calls.append(call)
         self._keys.add(call.key)

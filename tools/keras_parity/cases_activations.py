@@ -14,6 +14,7 @@ _A = Table("activations")
 _R = Table("regularizers")
 _C = Table("constraints")
 _SPECIAL = np.array([-np.inf, -90.0, -1.0, -0.0, 0.0, 1.0, 90.0, np.inf, np.nan], "float32")
+NEGATIVE = "several axes may be negative too; Keras' softmax fails on them"
 SPARSEMAX = "rows sum to 1, as documented (Martins and Astudillo, 2016); Keras' do not"
 
 NAMES = (
@@ -41,7 +42,8 @@ for _name in NAMES:
     if _name != "glu":
         _A.add(_name, _SPECIAL[None], label="special values")
     for _options in grid(**_ARGUMENTS.get(_name, {})):
-        _A.add(_name, 2 * _N.normal(2, 4, 6), gradient=True, **_options)
+        _meant = NEGATIVE if _options.get("axis") == (-2, -1) else ""
+        _A.add(_name, 2 * _N.normal(2, 4, 6), gradient=True, differs=_meant, **_options)
     for _dtype in HALVES:
         _A.add(_name, Typed(2 * _N.normal(3, 4), _dtype))
     _A.add("get", 2 * _N.normal(3, 4), function=runners.by_name("activations", _name), label=_name)
@@ -62,15 +64,13 @@ _BOTH: dict[str, list[dict[str, Any]]] = {
     "OrthogonalRegularizer": [{}, {"factor": 0.1}, {"factor": 0.3, "mode": "columns"}],
 }
 _SMALL = {"L1": "l1", "L2": "l2", "L1L2": "l1_l2", "OrthogonalRegularizer": "orthogonal_regularizer"}
-COLUMNS = "columns are divided by their own norms, as documented; Keras divides rows by them"
 for _class, _rows in _BOTH.items():
     for _options in _rows:
         for _shape in ((3, 4), (5, 2)) if _class == "OrthogonalRegularizer" else ((3, 4), (5,), (2, 3, 2)):
             for _name in (_class, _SMALL[_class]):
                 _function = runners.made(f"regularizers.{_name}", **_options)
-                _meant = COLUMNS if _options.get("mode") == "columns" else ""
                 _label = f"{_options} {_shape}"
-                _R.add(_name, _N.normal(*_shape), function=_function, gradient=True, label=_label, differs=_meant)
+                _R.add(_name, _N.normal(*_shape), function=_function, gradient=True, label=_label)
     # Numbers that float32 holds: Keras writes what it rounded.
     for _name, _number in (("serialize", 0.25), ("deserialize", 0.5)):
         _given = {next(iter(_rows[1])): _number}

@@ -44,6 +44,7 @@ CLASSES = {
 CLASSES_AXIS = (
     "smoothed labels share among the classes, which lie along `axis`; Keras divides by the size of the last axis"
 )
+LOST = "the configuration has all arguments; Keras forgets the axis"
 _ARGUMENTS: dict[str, dict[str, tuple[Any, ...]]] = {
     "BinaryCrossentropy": {"from_logits": (False, True), "label_smoothing": (0.0, 0.2), "axis": (-1, 0)},
     "BinaryFocalCrossentropy": {
@@ -208,7 +209,8 @@ for _class, _kind in CLASSES.items():
         _T.add(_class, _class, _options, labels(_kind, 4, 5), predictions(_kind, 4, 5), function=runners.loss_of)
 for _class in ("MeanSquaredError", "MeanAbsoluteError"):
     for _y_shape, _p_shape in (((4,), (4, 1)), ((4, 1), (4,)), ((), ())):
-        _T.add(_class, _class, {}, _N.normal(*_y_shape), _N.normal(*_p_shape), function=runners.loss_of, gradient=True)
+        _given = (_N.normal(*_y_shape), _N.normal(*_p_shape))
+        _T.add(_class, _class, {}, *_given, function=runners.loss_of, gradient=True, refused=not _p_shape)
 
 
 def _own(keras: Any, y: Any, p: Any, weights: Any, reduction: str) -> Any:
@@ -254,8 +256,10 @@ _T.add("Circle", "Circle", {"gamma": 4.0}, _X[:6], _WHO, function=runners.train,
 for _class, _kind in CLASSES.items():
     _y, _p = labels(_kind, 4, 5), predictions(_kind, 4, 5)
     _options = {"q": 0.6} if _class == "CategoricalGeneralizedCrossEntropy" else {}
-    _T.add("serialize", _y, _p, function=runners.round_trip("losses", _class, **_options), label=_class)
-    _T.add("deserialize", _y, _p, function=runners.round_trip("losses", _class, reduction="sum"), label=_class)
+    _why = LOST if _class == "CosineSimilarity" else ""
+    _T.add("serialize", _y, _p, function=runners.round_trip("losses", _class, **_options), label=_class, differs=_why)
+    _again = runners.round_trip("losses", _class, reduction="sum")
+    _T.add("deserialize", _y, _p, function=_again, label=_class, differs=_why)
     for _name in (_class, *([] if _options else [_snake(_class)])):
         _T.add("get", _y, _p, function=runners.by_name("losses", _name), label=_name)
 for _name in ("mse", "mae", "mape", "msle", "cosine_similarity", "kld", "bce", "log_cosh", "huber", "MSE", "KLD"):

@@ -13,6 +13,7 @@ function_cases, image_cases = golden("function_cases"), golden("image_cases")
 _N = Numbers(26)
 _M = Numbers(122)  # for cases that came later: those of the first generator keep their numbers
 _T = Table("ops")
+STRIDES = "without strides they are the size of the pool, as documented; Keras on JAX fails on that default"
 
 
 def _laid(x: np.ndarray, data_format: str) -> np.ndarray:
@@ -53,8 +54,12 @@ for _rank, _format in itertools.product((1, 2, 3), ("channels_last", "channels_f
         _T.add("conv_transpose", _x, _kernel, output_padding=_more, gradient=True, **_options)
     for _pool, _strides, _padding in ((2, None, "valid"), (3, 2, "same"), (2, 1, "valid"), (3, 1, "same")):
         _options = {"strides": _strides, "padding": _padding, "data_format": _format}
-        _T.add("max_pool", _laid(_N.distinct(2, *_size, 3), _format), _pool, gradient=True, **_options)
-        _T.add("average_pool", _laid(_N.normal(2, *_size, 3), _format), _pool, gradient=True, **_options)
+        _meant = STRIDES if _strides is None else ""
+        for _name, _x in (("max_pool", _N.distinct(2, *_size, 3)), ("average_pool", _N.normal(2, *_size, 3))):
+            _T.add(_name, _laid(_x, _format), _pool, gradient=True, differs=_meant, **_options)
+            if _meant:
+                _options_2 = {**_options, "strides": _pool}
+                _T.add(_name, _laid(_x, _format), _pool, gradient=True, **_options_2)
 for _dilation in ((2, 1), (1, 3)):
     _T.add("conv", _N.normal(2, 9, 8, 3), _N.normal(3, 2, 3, 4), dilation_rate=_dilation, gradient=True)
 _T.add("conv", _N.normal(2, 9, 8, 3), _N.normal(3, 2, 3, 4), strides=(2, 3), padding="same", gradient=True)
@@ -62,8 +67,8 @@ _T.add("conv", _N.normal(2, 9, 3), _N.normal(3, 3, 4), padding="valid", strides=
 for _dtype in ("float16", "bfloat16"):
     _T.add("conv", Typed(_N.normal(1, 5, 5, 2), _dtype), Typed(_N.normal(2, 2, 2, 3), _dtype))
 for _name, _dtype in itertools.product(("max_pool", "average_pool"), ("float16", "bfloat16")):
-    _T.add(_name, Typed(_N.normal(1, 6, 6, 2), _dtype), 2)
-_T.add("max_pool", _N.ints(0, 9, 1, 6, 6, 2), 2)
+    _T.add(_name, Typed(_N.normal(1, 6, 6, 2), _dtype), 2, strides=2)
+_T.add("max_pool", _N.ints(0, 9, 1, 6, 6, 2), 2, strides=2)
 
 # --- normalization ---
 

@@ -114,7 +114,8 @@ for _inner in _INNER:
             _options,
             _values(),
             [[64 * g for g in step] for step in _gradients()],
-            function=runners.optimizer,
+            function=runners.stateless_optimizer,  # Keras on JAX has no other form of it outside of `fit`
+            label=str(_options),
         )
         _given = (_N.normal(8, 4), _N.normal(8, 2))
         _T.add("LossScaleOptimizer", "LossScaleOptimizer", _options, *_given, function=runners.fit_with)
@@ -127,7 +128,7 @@ for _inner in _INNER:
         {"inner": _inner, "initial_scale": 8.0},
         _values(),
         _overflow,
-        function=runners.optimizer,
+        function=runners.stateless_optimizer,
         label=f"overflow {_inner}",
     )
 

@@ -195,6 +195,21 @@ def optimizer(
     return [*results, *values(keras, variables), found.learning_rate]
 
 
+def stateless_optimizer(
+    keras: Any, name: str, options: dict[str, Any], start: Sequence[Any], gradients: Sequence[Sequence[Any]]
+) -> list[Any]:
+    """Steps with given gradients in the functional form: the variables after each, the state at the end."""
+    variables = [keras.Variable(v) for v in start]
+    found = make_optimizer(keras, name, options)
+    found.build(variables)
+    current, state = [v.value for v in variables], [v.value for v in found.variables]
+    results = []
+    for step in gradients:
+        current, state = found.stateless_apply(state, list(step), current)
+        results += current
+    return [*results, *state]
+
+
 def make_optimizer(keras: Any, name: str, options: dict[str, Any]) -> Any:
     """An optimizer; `learning_rate` may be a schedule as `(name, arguments)`, `inner` another optimizer likewise."""
     options = dict(options)

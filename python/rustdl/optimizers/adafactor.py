@@ -89,7 +89,7 @@ class Adafactor(Optimizer):
             self._v.append(velocity)
 
     def _placeholder(self, name: str) -> Any:
-        variable = backend.Variable(0.0, name=name, trainable=False)
+        variable = backend.Variable(0, name=name, trainable=False)
         self._track_variable(variable)
         return variable
 
