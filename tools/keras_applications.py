@@ -3,9 +3,10 @@
     python tools/keras_applications.py build [NAME ...]      # seconds to build, parameters; needs no Keras
     python tools/keras_applications.py compare [NAME ...]    # outputs and parameters against Keras, one process a model
 
-`build` makes each model in its full size, in a new process each, so that nothing is warm. `compare` makes it for small
-images, gives the same random weights to both, and prints the largest difference of the outputs by the largest output,
-and how much outputs of different images differ (a network whose output is constant would compare nothing).
+`build` makes each model in its full size, in a new process each, so that nothing is warm. `compare` lets Keras make it
+for small images with random weights and write them to a `.weights.h5` file, which rustdl loads; printed are the largest
+difference of the outputs by the largest output, and how much outputs of different images differ (a network whose output
+is constant would compare nothing). `--results FILE.json` collects what is found, for `keras_compatibility.py`.
 """
 
 from __future__ import annotations
@@ -58,21 +59,25 @@ def build(name: str) -> dict[str, Any]:
     }
 
 
-def outputs(library: str, name: str, file: str) -> dict[str, Any]:
-    """Writes the outputs of a model with random weights for three images; returns the parameters of the full size."""
+def outputs(library: str, name: str, folder: str) -> dict[str, Any]:
+    """Writes outputs of a model for three images; Keras makes the weights and writes their file, rustdl loads it."""
     module = importlib.import_module(library)
     size = size_of(name)
-    make = getattr(module.applications, name)
-    model = make(weights=None, input_shape=(size, size, 3), classifier_activation=None)
-    floats = [w for w in model.weights if "float" in str(w.dtype)]
-    for weight, value in zip(
-        floats, weights_like([(w.name, tuple(w.shape)) for w in floats], gain_of(name)), strict=True
-    ):
-        weight.assign(value)
+    model = getattr(module.applications, name)(weights=None, input_shape=(size, size, 3), classifier_activation=None)
+    file = os.path.join(folder, "model.weights.h5")
+    if library == "keras":
+        floats = [w for w in model.weights if "float" in str(w.dtype)]
+        values = weights_like([(w.name, tuple(w.shape)) for w in floats], gain_of(name))
+        for weight, value in zip(floats, values, strict=True):
+            weight.assign(value)
+        model.save_weights(file)
+    else:
+        model.load_weights(file)
     images = np.random.default_rng(1).uniform(0, 255, (3, size, size, 3)).astype("float32")
     if not name.startswith(("EfficientNet", "ConvNeXt", "MobileNetV3")):
         images = images / 127.5 - 1  # networks that do not rescale get the range that they expect
-    np.save(file, np.asarray(module.ops.convert_to_numpy(model(images, training=False))))
+    found = module.ops.convert_to_numpy(model(images, training=False))
+    np.save(os.path.join(folder, f"{library}.npy"), np.asarray(found))
     return {"parameters": model.count_params()}
 
 
@@ -90,7 +95,15 @@ def child(*arguments: str, **environment: str) -> dict[str, Any]:
     return dict(json.loads(done.stdout.strip().splitlines()[-1]))
 
 
-def build_table(names: list[str]) -> bool:
+def collect(results: Path | None, name: str, found: dict[str, Any]) -> None:
+    """Adds to the file of results what was found of a model."""
+    if results:
+        known = json.loads(results.read_text()) if results.exists() else {}
+        known.setdefault(name, {}).update(found)
+        results.write_text(json.dumps(known, indent=1) + "\n")
+
+
+def build_table(names: list[str], results: Path | None) -> bool:
     """Prints the times to build and whether the parameters are Keras'; says whether all is as it should be."""
     golden = json.loads((GOLDEN / "applications.json").read_text())
     good = 0
@@ -103,6 +116,7 @@ def build_table(names: list[str]) -> bool:
         equal = found["parameters"] == golden[name]["parameters"]
         # A busy machine makes one wait, not work: what is less counts.
         good += equal and min(found["seconds"], found["cpu"]) < BUILD_LIMIT
+        collect(results, name, {**found, "parameters of Keras": golden[name]["parameters"]})
         print(
             f"{name:22}{found['seconds']:9.2f}{found['cpu']:9.2f}{found['parameters']:14,}  {'yes' if equal else 'NO'}",
             flush=True,
@@ -111,32 +125,40 @@ def build_table(names: list[str]) -> bool:
     return good == len(names)
 
 
-def compare_table(names: list[str]) -> bool:
-    """Prints the differences of the outputs; says whether all are within the limit."""
-    good = 0
-    print(f"{'model':22}{'pixels':>7}{'parameters':>14}{'difference':>12}{'spread':>9}")
-    for name in names:
-        with tempfile.TemporaryDirectory() as folder:
-            files = {library: os.path.join(folder, f"{library}.npy") for library in ("rustdl", "keras")}
+def compare(name: str) -> dict[str, Any]:
+    """The difference of the outputs with the weights of one file, their spread, and the parameters of both."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = {}
+        for library in ("keras", "rustdl"):
             # NASNet's padding is not known to Keras' PyTorch backend.
             backend = "jax" if name.startswith("NASNet") else "torch"
-            found = {
-                library: child("--outputs-of", library, name, file, KERAS_BACKEND=backend)
-                for library, file in files.items()
-            }
-            errors = [f"{library}: {f['error']}" for library, f in found.items() if "error" in f]
-            if errors:
-                print(f"{name:22}  {'; '.join(errors)}", flush=True)
-                continue
-            ours, theirs = np.load(files["rustdl"]), np.load(files["keras"])
-        scale = np.abs(theirs).max()
-        difference = float(np.abs(ours - theirs).max() / scale)
-        spread = float(theirs.std(axis=0).mean() / scale)
-        equal = found["rustdl"]["parameters"] == found["keras"]["parameters"]
-        fine = difference <= LIMIT and equal and spread > 1e-3
+            found[library] = child("--outputs-of", library, name, folder, KERAS_BACKEND=backend)
+            if "error" in found[library]:
+                return {"error": f"{library}: {found[library]['error']}"}
+        theirs, ours = (np.load(os.path.join(folder, f"{library}.npy")) for library in ("keras", "rustdl"))
+    scale = np.abs(theirs).max()
+    return {
+        "pixels": size_of(name),
+        "difference": float(np.abs(ours - theirs).max() / scale),
+        "spread": float(theirs.std(axis=0).mean() / scale),
+        "same parameters": found["rustdl"]["parameters"] == found["keras"]["parameters"],
+    }
+
+
+def compare_table(names: list[str], results: Path | None) -> bool:
+    """Prints the differences of the outputs; says whether all are within the limit."""
+    good = 0
+    print(f"{'model':22}{'pixels':>7}{'difference':>12}{'spread':>9}")
+    for name in names:
+        found = compare(name)
+        if "error" in found:
+            print(f"{name:22}  {found['error']}", flush=True)
+            continue
+        fine = found["difference"] <= LIMIT and found["same parameters"] and found["spread"] > 1e-3
         good += fine
+        collect(results, name, found)
         print(
-            f"{name:22}{size_of(name):7}{found['rustdl']['parameters']:14,}{difference:12.1e}{spread:9.1e}"
+            f"{name:22}{found['pixels']:7}{found['difference']:12.1e}{found['spread']:9.1e}"
             f"{'' if fine else '  NOT EQUAL'}",
             flush=True,
         )
@@ -149,6 +171,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", nargs="?", choices=("build", "compare"), default="build")
     parser.add_argument("names", nargs="*", default=[])
+    parser.add_argument("--results", type=Path, help="a JSON file to collect in what is found")
     parser.add_argument("--build-one", help=argparse.SUPPRESS)
     parser.add_argument("--outputs-of", nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -158,7 +181,7 @@ def main() -> None:
         print(json.dumps(outputs(*args.outputs_of)))
     else:
         table = build_table if args.what == "build" else compare_table
-        raise SystemExit(not table(args.names or NAMES))
+        raise SystemExit(not table(args.names or NAMES, args.results))
 
 
 if __name__ == "__main__":
