@@ -23,6 +23,8 @@ class Case:
         loss: As `compile` takes it.
         compile_arguments: Further arguments of `compile`.
         weights_only: Whether the class is not known to the other library, so that only weights can move.
+        reload: Whether the source too reads its file before it trains on. Keras on JAX can't go on with averaged
+            weights: it has given the buffers away that variables and averages share.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Case:
     loss: Any = "mse"
     compile_arguments: dict[str, Any] = field(default_factory=dict)
     weights_only: bool = False
+    reload: bool = False
 
 
 def numbers(*shape: int, seed: int = 0) -> np.ndarray:
@@ -294,10 +297,29 @@ OPTIMIZERS: dict[str, Callable[[Any], Any]] = {
     "ScheduleFreeAdamW": lambda k: k.optimizers.ScheduleFreeAdamW(0.01),
     "LossScaleOptimizer": lambda k: k.optimizers.LossScaleOptimizer(k.optimizers.Adam(0.01), initial_scale=256.0),
     "SGD accumulation": lambda k: k.optimizers.SGD(0.05, gradient_accumulation_steps=2),
+    "Adam accumulation": lambda k: k.optimizers.Adam(0.01, gradient_accumulation_steps=3, global_clipnorm=0.5),
+    "MultiOptimizer": lambda k: k.optimizers.MultiOptimizer(
+        k.optimizers.OptimizerMap(k.optimizers.SGD(0.05, momentum=0.9), {".*bias": k.optimizers.Adam(0.01)})
+    ),
     "SGD schedule": lambda k: k.optimizers.SGD(k.optimizers.schedules.ExponentialDecay(0.1, 5, 0.5)),
     "Adam cosine": lambda k: k.optimizers.Adam(
         k.optimizers.schedules.CosineDecay(0.02, 20, warmup_target=0.05, warmup_steps=5)
     ),
+    "SGD restarts": lambda k: k.optimizers.SGD(k.optimizers.schedules.CosineDecayRestarts(0.1, 4, m_mul=0.8)),
+    "SGD inverse time": lambda k: k.optimizers.SGD(k.optimizers.schedules.InverseTimeDecay(0.1, 3, 0.5, True)),
+    "SGD pieces": lambda k: k.optimizers.SGD(k.optimizers.schedules.PiecewiseConstantDecay([3, 8], [0.1, 0.05, 0.02])),
+    "SGD polynomial": lambda k: k.optimizers.SGD(k.optimizers.schedules.PolynomialDecay(0.1, 10, 0.01, power=2.0)),
 }
 
-CASES = MODELS + [Case(name, mlp, vectors, optimizer) for name, optimizer in OPTIMIZERS.items()]
+AVERAGED: dict[str, Callable[[Any], Any]] = {
+    "SGD EMA": lambda k: k.optimizers.SGD(0.05, momentum=0.9, use_ema=True, ema_momentum=0.9),
+    "Adam EMA overwriting": lambda k: k.optimizers.Adam(
+        0.01, use_ema=True, ema_momentum=0.8, ema_overwrite_frequency=4
+    ),
+}
+
+CASES = [
+    *MODELS,
+    *(Case(name, mlp, vectors, optimizer) for name, optimizer in OPTIMIZERS.items()),
+    *(Case(name, mlp, vectors, optimizer, reload=True) for name, optimizer in AVERAGED.items()),
+]

@@ -10,9 +10,10 @@ the losses of the further epochs, and all weights after them. Needs keras 3 and 
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,20 +67,34 @@ def predictions(library: Any, model: Any, x: Any) -> list[Any]:
     return list(library.tree.flatten(model.predict(x, verbose=0)))
 
 
+def write(model: Any, path: Path) -> None:
+    """Saves the model or its weights, by the ending of the path; weights in JSON as shards."""
+    if path.suffix == ".keras":
+        model.save(path)
+    else:
+        model.save_weights(path, **({"max_shard_size": 3e-6} if path.suffix == ".json" else {}))
+
+
+def read(library: Any, case: Case, path: Path) -> Any:
+    """The model of a file, ready to train."""
+    if path.suffix == ".keras":
+        return library.saving.load_model(path)
+    model = build(library, case)
+    model.optimizer.build(model.trainable_variables)
+    model.load_weights(path)
+    return model
+
+
 def transfer(case: Case, source: str, target: str, kind: str, folder: Path) -> Found:
     """Makes a model in one library, moves it by a file to the other, and trains on in both."""
     ours, theirs = LIBRARIES[source], LIBRARIES[target]
     model = build(ours, case)
     train(model, case, 2)
     path = folder / f"{case.name}.{kind}"
-    if kind == "keras":
-        model.save(path)
-        moved = theirs.saving.load_model(path)
-    else:
-        model.save_weights(path, **({"max_shard_size": 3e-6} if kind == "weights.json" else {}))
-        moved = build(theirs, case)
-        moved.optimizer.build(moved.trainable_variables)
-        moved.load_weights(path)
+    write(model, path)
+    moved = read(theirs, case, path)
+    if case.reload:
+        model = read(ours, case, path)
     x, _ = case.data()
     pairs = zip(predictions(ours, model, x), predictions(theirs, moved, x), strict=True)
     first = max(difference(a, b) for a, b in pairs)
@@ -88,17 +103,25 @@ def transfer(case: Case, source: str, target: str, kind: str, folder: Path) -> F
     return Found(first, losses, weights)
 
 
-def report(run: Callable[[], Found], label: str, verbose: bool) -> bool:
-    """Runs one transfer, prints what came of it, and says whether all is equal."""
+def report(run: Callable[[], Found], label: str, verbose: bool) -> Found | None:
+    """Runs one transfer, prints what came of it, and returns it; None if it failed."""
     try:
         found = run()
     except Exception as error:
         print(f"{label}  FAILED  {type(error).__name__}: {str(error)[:300]}", flush=True)
-        return False
+        return None
     equal = max(found) <= LIMIT
     if verbose or not equal:
         print(f"{label}  {'  '.join(f'{v:9.1e}' for v in found)}{'' if equal else '  DIFFERENT'}", flush=True)
-    return equal
+    return found
+
+
+def collect(results: Path | None, case: str, transfer: str, found: Found | None) -> None:
+    """Adds to the file of results what came of one transfer: three differences, or null if it failed."""
+    if results:
+        known = json.loads(results.read_text()) if results.exists() else {}
+        known.setdefault(case, {})[transfer] = found
+        results.write_text(json.dumps(known, indent=1) + "\n")
 
 
 def main() -> None:
@@ -109,27 +132,34 @@ def main() -> None:
     parser.add_argument(
         "--verbose", action="store_true", help="a line for each transfer, not only for the unequal ones"
     )
+    parser.add_argument("--results", type=Path, help="a JSON file to collect in what is found")
     args = parser.parse_args()
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     print(f"{'case':28}{'from':9}{'kind':14}{'predict':>9}  {'losses':>9}  {'weights':>9}")
     equal, total = 0, 0
-    with tempfile.TemporaryDirectory() as folder:
-        for case in CASES:
-            if args.only and case.name not in args.only:
-                continue
-            for source, target in (("keras", "rustdl"), ("rustdl", "keras")):
-                for kind in args.kinds:
-                    if kind == "keras" and case.weights_only:
-                        continue
-                    label = f"{case.name:28}{source:9}{kind:14}"
-                    equal += report(
-                        lambda c=case, s=source, t=target, k=kind: transfer(c, s, t, k, Path(folder)),
-                        label,
-                        args.verbose,
-                    )
-                    total += 1
+    for case, source, target, kind in transfers(args.only, args.kinds):
+        with tempfile.TemporaryDirectory() as folder:
+            found = report(
+                lambda c=case, s=source, t=target, k=kind, f=folder: transfer(c, s, t, k, Path(f)),
+                f"{case.name:28}{source:9}{kind:14}",
+                args.verbose,
+            )
+        collect(args.results, case.name, f"{source} {kind}", found)
+        equal += found is not None and max(found) <= LIMIT
+        total += 1
     print(f"{equal} of {total} transfers equal, within {LIMIT:g} of the largest number of each array")
     raise SystemExit(equal != total)
+
+
+def transfers(only: list[str] | None, kinds: list[str]) -> Iterator[tuple[Case, str, str, str]]:
+    """Cases, with the library that writes, the one that reads, and the kind of the file."""
+    for case in CASES:
+        if only and case.name not in only:
+            continue
+        for source, target in (("keras", "rustdl"), ("rustdl", "keras")):
+            for kind in kinds:
+                if kind != "keras" or not case.weights_only:
+                    yield case, source, target, kind
 
 
 if __name__ == "__main__":
