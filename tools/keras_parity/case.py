@@ -29,6 +29,15 @@ class In:
 
 
 @dataclass(frozen=True)
+class Noise(In):
+    """A signal with all frequencies in [-1, 1]: the formula of `In` is nearly one tone, whose spectrum is rounding."""
+
+    def value(self) -> np.ndarray:
+        """The array."""
+        return np.random.default_rng(self.seed).uniform(-1, 1, self.shape).astype("float32")
+
+
+@dataclass(frozen=True)
 class Make:
     """An object inside of a case: `path` is a class or function below `keras`, called with the arguments."""
 

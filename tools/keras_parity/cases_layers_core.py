@@ -17,6 +17,13 @@ ACTIVATIONS = [
 ]  # fmt: skip
 INDICES = np.array([[1, 4, 0, 2], [6, 6, 3, 0]], "int32")
 
+LORA = (
+    "`lora_alpha` of the constructor takes effect, as documented; Keras sets it back to the rank when it builds a layer"
+)
+OPEN = (
+    "a bias along an axis that `output_shape` leaves open has the size that the axis has in the input; Keras refuses it"
+)
+
 DENSE = [
     *(
         layer("Dense", {"units": 6, **args}, shape)
@@ -50,7 +57,8 @@ DENSE = [
             Make("constraints.MinMaxNorm", {"min_value": 0.3, "max_value": 0.5, "rate": 0.7, "axis": 0}),
         )
     ),
-    *(layer("Dense", {"units": 6, "lora_rank": 2, **extra}, (3, 4)) for extra in ({}, {"lora_alpha": 5})),
+    layer("Dense", {"units": 6, "lora_rank": 2}, (3, 4)),
+    layer("Dense", {"units": 6, "lora_rank": 2, "lora_alpha": 5}, (3, 4), differs=LORA),
     layer("Dense", {"units": 6, "trainable": False}, (3, 4)),
     layer("Dense", {"units": 0}, (3, 4), refused=True),
     layer("Dense", {"units": -2}, (3, 4), refused=True),
@@ -59,7 +67,8 @@ DENSE = [
 
 EINSUM = [
     *(
-        layer("EinsumDense", {"equation": equation, "output_shape": shape, "bias_axes": bias, **extra}, inputs)
+        layer("EinsumDense", {"equation": equation, "output_shape": shape, "bias_axes": bias, **extra}, inputs,
+              differs=OPEN if bias == "bd" and shape[0] is None else "")
         for equation, shape, biases, inputs in (
             ("ab,bc->ac", 6, (None, "c"), (3, 4)),
             ("abc,cd->abd", (None, 6), (None, "d", "bd"), (2, 3, 4)),

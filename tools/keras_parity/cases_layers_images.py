@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -43,9 +44,9 @@ def sizes() -> Iterator[Case]:
                 args = {"height": height, "width": width, "interpolation": how, "data_format": f, **extra}
                 yield layer("Resizing", args, image(f, -1, 1))
         if how in {"bilinear", "nearest"}:
-            yield layer(
-                "Resizing", {"height": 4, "width": 5, "interpolation": how, "data_format": f}, array(f), eager=True
-            )
+            # From odd to odd sizes no value lies half way between two integers.
+            odd = array(f)[:, :, :7] if f == "channels_last" else array(f)[..., :7]
+            yield layer("Resizing", {"height": 5, "width": 3, "interpolation": how, "data_format": f}, odd, eager=True)
     for f, (height, width), training in itertools.product(
         FORMATS, ((3, 4), (7, 8), (7, 2), (9, 10), (3, 12)), (True, False)
     ):
@@ -53,8 +54,10 @@ def sizes() -> Iterator[Case]:
         yield layer("CenterCrop", args, image(f), {"training": training}, eager=True)
         differs = ""
         if (height, width) == (7, 8) or not training:
-            if not training and (height, width) in {(3, 4), (7, 2)}:
-                differs = "`RandomCrop` crops the centre at inference, as documented; Keras resizes"
+            if not training and (height, width) != (7, 8):
+                differs = (
+                    "`RandomCrop` gives the wanted size at inference, as documented; Keras gives the images as they are"
+                )
             yield layer("RandomCrop", args, image(f), {"training": training}, eager=True, differs=differs)
 
 
@@ -68,7 +71,7 @@ COLORS: dict[str, list[dict[str, Any]]] = {
     "Solarization": [{}, {"addition_factor": 0.0}],
     "RandomInvert": [{"factor": 0.0}],
     "RandomHue": [{"factor": (0.0, 0.0)}],
-    "RandomGaussianBlur": [{"factor": 0.0}, {"sigma": (0.7, 0.7), "kernel_size": 3}, {"sigma": (1.0, 1.0), "kernel_size": (3, 5)}],
+    "RandomGaussianBlur": [{"factor": 0.0}, {"factor": (1.0, 1.0), "sigma": (0.7, 0.7), "kernel_size": 3}, {"factor": (1.0, 1.0), "sigma": (1.0, 1.0), "kernel_size": (3, 5)}],
     "Equalization": [{}, {"bins": 32}],
     "AutoContrast": [{}],
     "ContrastLimitedAdaptiveHistogramEqualization": [{"tile_grid_size": (2, 2)}, {"clip_limit": 0.0, "tile_grid_size": (2, 3)}, {"clip_limit": 2.0, "tile_grid_size": (1, 1)}],
@@ -80,7 +83,10 @@ COLORS: dict[str, list[dict[str, Any]]] = {
 }  # fmt: skip
 # Those that draw more than their ranges say are compared at inference only.
 INFERENCE = {"AugMix", "RandAugment"}
-FIRST_FORMAT_ONLY = "`AutoContrast` honours `channels_first`; Keras takes the extremes along other axes"
+EXTREMES = "`AutoContrast` honours `channels_first`; Keras takes the extremes along other axes"
+PARTS = "`RandomColorJitter` honours `channels_first`; Keras does not tell its parts, which look for three channels at the end"
+WRAPS = "integer images become floats, as documented; Keras adds in `uint8`, which wraps around"
+REFUSES = "integer images become floats, as documented; Keras refuses them"
 
 
 def colors() -> Iterator[Case]:
@@ -154,7 +160,22 @@ def others() -> Iterator[Case]:
         yield layer("Pipeline", {"layers": layers}, image("channels_last"), {"training": training}, eager=True)
 
 
-CASES = [*sizes(), *colors(), *warps(), *others()]
+def with_reason(case: Case) -> Case:
+    """What Keras does not do in one of the formats, or with integers."""
+    name, first = case.name.removeprefix("layers."), case.args.get("data_format") == "channels_first"
+    is_integer = isinstance(case.inputs, np.ndarray)
+    if name == "AutoContrast" and first:
+        return replace(case, differs=EXTREMES)
+    if name == "RandomColorJitter" and first and case.call["training"] and "brightness_factor" not in case.args:
+        return replace(case, differs=PARTS)
+    if name == "RandomBrightness" and is_integer:
+        return replace(case, differs=WRAPS)
+    if name == "RandomSaturation" and is_integer:
+        return replace(case, differs=REFUSES)
+    return case
+
+
+CASES = [with_reason(case) for case in (*sizes(), *colors(), *warps(), *others())]
 
 WITHOUT = {
     **dict.fromkeys(

@@ -144,7 +144,8 @@ def wrappers() -> Iterator[Case]:
             yield layer("Bidirectional", {"layer": forward, "backward_layer": backward, "merge_mode": mode}, SEQUENCE)
         stateful = Make(f"layers.{kind}", {"units": N, "stateful": True})
         yield layer("Bidirectional", {"layer": stateful}, SEQUENCE, batch=False, carried=2, steps=False)
-        yield layer("Bidirectional", {"layer": Make(f"layers.{kind}", {"units": N, "go_backwards": True})}, SEQUENCE)
+        backwards = Make(f"layers.{kind}", {"units": N, "go_backwards": True})
+        yield layer("Bidirectional", {"layer": backwards}, SEQUENCE, refused=True)  # its copy goes the same way
     yield layer(
         "Bidirectional", {"layer": Make("layers.GRU", {"units": N}), "merge_mode": "max"}, SEQUENCE, refused=True
     )

@@ -53,6 +53,8 @@ class Library:
 
     def numpy(self, value: Any) -> np.ndarray:
         """A numpy array; half precisions are widened."""
+        if self.is_keras and hasattr(value, "detach"):
+            value = value.detach()
         if self.dtype(value) in {"bfloat16", "float16"}:
             value = self.keras.ops.cast(value, "float32")
         return value if isinstance(value, np.ndarray) else np.asarray(self.keras.ops.convert_to_numpy(value))

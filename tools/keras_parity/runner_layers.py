@@ -4,6 +4,8 @@ Options of a case:
     seed: Where the formula of the weights starts.
     eager: Only outputs of a call on arrays (layers for preprocessing, random layers with degenerate ranges).
     adapt: Data that `adapt` is called with first.
+    drawn: With `eager`: what a random layer has drawn for its images; only `transform_images` is called.
+    initial: Weights stay as their initializers make them, and are compared; by default they follow a formula.
     batch: False if the layer needs a known batch size.
     steps: False if there is nothing to learn from ten steps.
     calls: The number of calls that follow each other (moving averages), 1 by default.
@@ -15,6 +17,7 @@ Options of a case:
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from typing import Any
 from unittest import mock
@@ -31,7 +34,7 @@ MOMENTUM = 0.9
 def run(case: Case, keras: Any, wide: bool) -> dict[str, np.ndarray]:
     """All results of a case."""
     library = Library(keras, "float64" if wide else "float32")
-    with _zero_initializers(library):
+    with _zero_initializers(library), _double_bands(library):
         layer = _make(case, library)
         if "adapt" in case.options:
             layer.adapt(case.options["adapt"])
@@ -54,8 +57,20 @@ def _zero_initializers(library: Library) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def _double_bands(library: Library) -> Iterator[None]:
+    """In double precision so are the mel bands of Keras, which has them in float32 whatever the dtype of the layer."""
+    kind = library.keras.layers.MelSpectrogram
+    bands = functools.partialmethod(kind.linear_to_mel_weight_matrix, dtype="float64")
+    wide = library.is_keras and library.floatx == "float64"
+    with mock.patch.object(kind, "linear_to_mel_weight_matrix", bands) if wide else contextlib.nullcontext():
+        yield
+
+
 def _make(case: Case, library: Library) -> Any:
-    return library.make(Make(case.options.get("class", case.name), case.args))
+    # In double precision so are layers of half precision: the truth that both libraries round.
+    args = {k: "float64" if k == "dtype" and library.floatx == "float64" else v for k, v in case.args.items()}
+    return library.make(Make(case.options.get("class", case.name), args))
 
 
 def _eager(case: Case, library: Library, layer: Any) -> dict[str, np.ndarray]:
@@ -63,6 +78,11 @@ def _eager(case: Case, library: Library, layer: Any) -> dict[str, np.ndarray]:
     arrays = iter([library.array(x.value()) for x in [*leaves(case.inputs), *leaves(call_leaves(case.call))]])
     inputs = fill(case.inputs, arrays)
     call = fill_call(case.call, arrays)
+    if "drawn" in case.options:
+        drawn = library.keras.tree.map_structure(
+            lambda x: library.tensor(library.array(x)) if isinstance(x, np.ndarray) else x, case.options["drawn"]
+        )
+        return library.named("y", [layer.transform_images(library.tensor(inputs), drawn)])
     found: dict[str, np.ndarray] = {}
     for repeat in range(case.options.get("calls", 1)):
         outputs = library.flatten(layer(inputs, **call))
@@ -141,7 +161,9 @@ class _Differentiable:
         weights = self.layer.weights
         self.found["weights"] = np.array([f"{w.name} {tuple(w.shape)} {w.dtype}" for w in weights])
         for i, w in enumerate(weights):
-            if "float" in w.dtype:
+            if self.case.options.get("initial"):
+                self.found[f"initial {w.name} {tuple(w.shape)}"] = self.library.numpy(w.value)
+            elif "float" in w.dtype:
                 value = values(w.shape, self.case.options.get("seed", 10) + i) * 0.6
                 positive = "variance" in w.name or "stddev" in w.name
                 w.assign((np.abs(value) + 0.5 if positive else value).astype("float32").astype(self.library.floatx))
