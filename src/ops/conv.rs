@@ -223,8 +223,8 @@ fn groups(op: &'static str, x: &Tensor, w: &Tensor, given: Option<i64>) -> Resul
         Err(Error::shape(
             op,
             format!(
-                "inputs with {c} channels do not fit a kernel of shape {:?}, whose filters read \
-                 {reads} channels each: {why}",
+                "the input channels must match the kernel: inputs with {c} channels do not fit one of shape {:?}, \
+                 whose filters read {reads} channels each: {why}",
                 w.shape()
             ),
         ))
@@ -370,8 +370,8 @@ op! {
         let (channels, reads) = (y.shape()[rank + 1], w.shape()[rank + 1]);
         if channels != reads {
             return Err(Error::shape(OP, format!(
-                "inputs with {channels} channels (shape {:?}) need a kernel (spatial.., filters, {channels}), \
-                 not one of shape {:?}", inputs.shape(), kernel.shape()
+                "the input channels must match the kernel: inputs with {channels} channels (shape {:?}) need one of \
+                 shape (spatial.., filters, {channels}), not {:?}", inputs.shape(), kernel.shape()
             )));
         }
         let extra = output_padding.map(|p| output_pads(rank, &p, &window)).transpose()?;

@@ -125,6 +125,11 @@ op! {
         if x1.rank() == 0 || x2.rank() == 0 {
             return math::multiply(x1, x2);
         }
+        let (m, n) = (x1.shape()[x1.rank() - 1], x2.shape()[x2.rank() - 1]);
+        if m != n {
+            let shapes = format!("shapes {:?} and {:?}", x1.shape(), x2.shape());
+            return Err(Error::shape("inner", format!("the last dimensions must be equal, not {m} and {n} ({shapes})")));
+        }
         contracted("inner", x1, x2, &[x1.rank() - 1], &[x2.rank() - 1])
     }
     samples { vec![two("matrices", &[2, 3], &[4, 3], inner, &[2, 4], |a, b, i| (0..3).map(|k| at(a, &[i[0], k]) * at(b, &[i[1], k])).sum())] }

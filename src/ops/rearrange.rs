@@ -86,8 +86,8 @@ op! {
     fn unstack(x: &Tensor, num: Option<i64> = None, axis: i64 = 0) -> Vec<Tensor> {
         let axis = normalize_axis("unstack", axis, x.rank())?;
         let n = x.shape()[axis];
-        if num.is_some_and(|k| k != n as i64) {
-            return Err(Error::argument("unstack", format!("num={num:?}, but axis {axis} of shape {:?} has size {n}", x.shape())));
+        if let Some(k) = num.filter(|&k| k != n as i64) {
+            return Err(Error::argument("unstack", format!("num={k}, but axis {axis} of shape {:?} has size {n}", x.shape())));
         }
         (0..n).map(|i| view::drop_axes(&view::narrow(x, axis, i, 1)?, &[axis])).collect()
     }

@@ -139,7 +139,7 @@ op! {
         let complete = match mode.as_str() {
             "reduced" => false,
             "complete" => true,
-            other => return Err(Error::argument("qr", format!("mode={other:?} must be \"reduced\" or \"complete\""))),
+            other => return Err(Error::argument("qr", format!("mode={other:?} is not known. Expected one of {{'reduced', 'complete'}}."))),
         };
         let (a, dtype) = matrices("qr", x, false)?;
         bind(Qr { complete }, &[&a])?.iter().map(|y| math::cast(y, dtype)).collect()

@@ -336,7 +336,7 @@ op! {
             match n {
                 -1 if open.is_none() => open = Some(i),
                 n if n >= 0 => known = known.saturating_mul(n as u128),
-                _ => return Err(Error::argument("reshape", format!("newshape={want:?}: sizes are >= 0, and one may be -1"))),
+                _ => return Err(Error::argument("reshape", format!("sizes must be non-negative integers, and one may be -1; received newshape={want:?}"))),
             }
         }
         let mut shape: Shape = want.iter().map(|&n| n.max(0) as usize).collect();
@@ -372,7 +372,7 @@ op! {
         let mut seen = order.clone();
         seen.sort_unstable();
         if seen.iter().enumerate().any(|(i, &a)| i != a) || seen.len() != x.rank() {
-            return Err(Error::argument("transpose", format!("axes={:?} is not an order of the {} axes of shape {:?}", axes.0, x.rank(), x.shape())));
+            return Err(Error::argument("transpose", format!("needs a valid permutation of the {} axes of shape {:?}; received axes={:?}", x.rank(), x.shape(), axes.0)));
         }
         permute(x, &order)
     }

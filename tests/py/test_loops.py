@@ -158,6 +158,11 @@ def test_while_loop_in_a_trace():
     assert [int(collatz(ops.convert_to_tensor(n))[1]) for n in (1, 6, 27)] == [0, 8, 111]
 
 
+def test_the_shape_of_a_loop_that_never_ends():
+    x = rustdl.KerasTensor((None, 3))
+    assert ops.while_loop(lambda x: True, lambda x: x + 1, x).shape == (None, 3)
+
+
 def test_the_gradient_of_while_loop_needs_a_limit():
     def loop(x, limit):
         return ops.while_loop(lambda x: x < 10.0, lambda x: x * x, (x,), maximum_iterations=limit)[0]

@@ -18,10 +18,26 @@ def test_unique():
     np.testing.assert_array_equal(np.asarray(found[0])[np.asarray(found[2])], x)
     rows, inverse = ops.unique([[1, 0], [0, 1], [1, 0]], axis=0, return_inverse=True)
     assert (rows.tolist(), inverse.tolist()) == ([[0, 1], [1, 0]], [1, 0, 1])
-    values, counts = ops.unique([3, 1, 2, 1], size=5, fill_value=-1, return_counts=True)
-    assert (values.tolist(), counts.tolist()) == ([1, 2, 3, -1, -1], [2, 1, 1, 0, 0])
+    found = ops.unique([3, 1, 2, 1], size=5, fill_value=-1, return_index=True, return_counts=True)
+    assert [a.tolist() for a in found] == [[1, 2, 3, -1, -1], [1, 2, 0, 1, 1], [2, 1, 1, 0, 0]]
     assert ops.unique([3, 1, 2, 1], size=2).tolist() == [1, 2]
     assert ops.unique(KerasTensor((2, 3)), axis=1, size=2).shape == (2, 2)
+
+
+def test_unstack_along_an_unknown_axis():
+    steps = KerasTensor((None, None, 4))
+    assert [part.shape for part in ops.unstack(steps, num=3, axis=1)] == [(None, 4)] * 3
+    with pytest.raises(ValueError, match="Cannot infer argument `num`"):
+        ops.unstack(steps, axis=1)
+    with pytest.raises(ValueError, match=r"num=2, but axis 1 .* has size 3"):
+        ops.unstack(KerasTensor((2, 3)), num=2, axis=1)
+
+
+def test_the_number_of_segments_in_a_graph():
+    ids = KerasTensor((None,), dtype="int32")
+    assert ops.segment_sum(KerasTensor((None, 4)), ids, num_segments=5).shape == (5, 4)
+    with pytest.raises(ValueError, match="pass `num_segments`"):
+        ops.segment_sum(KerasTensor((None, 4)), ids)
 
 
 def test_reductions_with_an_initial_value():

@@ -228,6 +228,11 @@ def _segments(name: str) -> Any:
                 f"{name}: Argument `segment_ids` and `data` should have same leading dimension. "
                 f"Received: segment_ids.shape={tuple(segment_ids.shape)}, data.shape={tuple(data.shape)}"
             )
+        if num_segments is None and isinstance(segment_ids, Tensor) and segment_ids.is_traced:
+            raise ValueError(
+                f"{name}: inside a graph or a compiled step the number of rows can't depend on the values of "
+                "`segment_ids`: pass `num_segments`"
+            )
         return reduce(data, segment_ids, num_segments)
 
     call.__doc__ = f"""{reduce.__doc__}
@@ -367,7 +372,8 @@ def unique(
         return_counts: Whether the numbers of their occurrences are returned too.
         axis: The axis of the slices; `None` for the elements of the flattened tensor.
         size: The number of values: more are cut off, fewer are filled up.
-        fill_value: What they are filled up with, by default the smallest value; the counts of these are 0.
+        fill_value: What they are filled up with, by default the smallest value; their place is that of
+            the smallest value, their counts are 0.
 
     Returns:
         The values, or a tuple of them and what was asked for, as `int32`.
@@ -392,7 +398,7 @@ def unique(
     along = 0 if axis is None else axis
     if size is not None:
         values = _fitted(values, along, size, fill_value)
-        first, counts = _fitted(first, 0, size, first[:1].min(initial=0)), _fitted(counts, 0, size, 0)
+        first, counts = _fitted(first, 0, size, None), _fitted(counts, 0, size, 0)
         inverse = np.minimum(inverse, np.maximum(size - 1, 0))
     extra = [
         backend.convert_to_tensor(a.astype("int32")) for a, f in zip((first, inverse, counts), flags, strict=True) if f

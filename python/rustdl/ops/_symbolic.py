@@ -95,6 +95,8 @@ class OpFunction(Operation):
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """The outputs as `KerasTensor`s; unknown sizes of several operands are made to fit together."""
         _check_known_axes(self.function_name, (args, kwargs))
+        if self.function_name == "unstack":
+            args = _with_known_number(args, **{"num": None, "axis": 0, **self.settings, **kwargs})
         try:
             return compute_output_spec(self.call, *args, **kwargs)
         except (ValueError, DTypeError) as error:
@@ -144,6 +146,19 @@ def _check_known_axes(name: str, inputs: Any) -> None:
     for x in tree.flatten(inputs):
         if isinstance(x, KerasTensor) and None in x.shape[-count:]:
             raise ValueError(f"{name}: Input should have its {axes} fully-defined. Received: input.shape={x.shape}")
+
+
+def _with_known_number(args: Any, num: int | None, axis: int) -> Any:
+    """The argument of `unstack` with the size of its axis, which the number of results says where it is unknown."""
+    if len(args) != 1 or not isinstance(args[0], KerasTensor):
+        return args
+    shape = list(args[0].shape)
+    if not -len(shape) <= axis < len(shape) or shape[axis] is not None:
+        return args
+    if num is None:
+        raise ValueError(f"unstack: Cannot infer argument `num` from shape {tuple(shape)} and axis {axis}: pass `num`")
+    shape[axis] = num
+    return (KerasTensor(shape, dtype=args[0].dtype),)
 
 
 _CLASSES: dict[str, type[OpFunction]] = {}

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from rustdl import _rustdl, backend, tree
 from rustdl._rustdl import Tensor
 from rustdl.backend.global_state import settings
+from rustdl.backend.spec import in_spec_scope
 from rustdl.backend.stateless_scope import StatelessScope
 from rustdl.errors import TracedError
 from rustdl.ops._symbolic import symbolic
@@ -391,6 +392,8 @@ def _while_loop(cond: Any, body: Any, loop_vars: Any, maximum_iterations: int | 
             break
         values = _next_values(body, values)
         count += 1
+        if in_spec_scope():
+            break  # only shapes are asked for, which stay: the loop itself might never end
     return values[0] if is_single else values
 
 
