@@ -92,6 +92,24 @@ def test_low_rank_adaptation_of_a_quantized_layer_learns():
     assert history[-1] < 0.8 * history[0]
 
 
+@pytest.mark.parametrize("mode", ["int8", "int4"])
+def test_low_rank_adaptation_stays_when_its_layer_is_quantized(mode):
+    layer = layers.Dense(4)
+    x = RNG.normal(size=(64, 8)).astype("float32")
+    layer.build(x.shape)
+    layer.enable_lora(2)
+    layer.lora_kernel_b.assign(RNG.normal(size=(2, 4)))
+    before = np.asarray(layer(x))
+    layer.quantize(mode)
+    assert [w.name for w in layer.trainable_weights] == ["bias", "lora_kernel_a", "lora_kernel_b"]
+    assert 0 < np.abs(np.asarray(layer(x)) - before).max() < 0.1 * np.abs(before).max()
+    assert (layer.inputs_quantizer is None) == (mode == "int4")
+    model = rustdl.Sequential([layer])
+    model.compile(rustdl.optimizers.Adam(0.05), "mse")
+    history = model.fit(x, x[:, :4], verbose=0, epochs=5).history["loss"]
+    assert history[-1] < 0.8 * history[0]
+
+
 def test_only_some_layers():
     model = rustdl.Sequential([rustdl.Input((4,)), layers.Dense(4, name="first"), layers.Dense(4, name="second")])
     model.quantize("int8", filters="sec")

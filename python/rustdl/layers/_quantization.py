@@ -164,9 +164,9 @@ class Quantizable:
                 f"Received: mode={config.mode}"
             )
         self._check_mode(config.mode)
-        weight = ops.cast(getattr(layer, self._weight_name), layer.variable_dtype)
+        # A low-rank adaptation stays beside the integers, and goes on being trained.
+        weight = ops.convert_to_tensor(getattr(self, self._lora_weight))
         layer._untrack_variable(getattr(self, self._lora_weight))
-        self._drop_low_rank()
         self.quantized_build(weight.shape, config.mode, config)
         self._store(weight)
         self._set_quantized_policy(config)
@@ -174,14 +174,6 @@ class Quantizable:
     def _quantizes_as_itself(self) -> bool:
         """Whether the class is one that defines what it does with its weight."""
         return type(self).__module__.startswith("rustdl.layers.")
-
-    def _drop_low_rank(self) -> None:
-        """Removes the factors of a low-rank adaptation, which the weight holds by now."""
-        layer: Any = self
-        if self.lora_enabled:
-            for suffix in ("a", "b"):
-                layer._untrack_variable(getattr(self, f"{layer._lora_prefix}_{suffix}"))
-            self.lora_enabled, layer.lora_rank = False, None
 
     def _set_quantized_policy(self, config: Any) -> None:
         layer: Any = self
@@ -274,6 +266,14 @@ class Quantizable:
         zero = ops.cast(ops.take(self._turned(getattr(self, f"{name}_zero")), group, axis=0), dtype)
         return self._from_matrix((self._as_matrix(q) - zero) * ops.take(self._turned(scale), group, axis=0))
 
+    @property
+    def inputs_quantizer(self) -> Any:
+        """What makes integers of the inputs; `None` where only the weight is quantized."""
+        if not self.is_quantized:
+            raise AttributeError(f"`{type(self).__name__}` has an `inputs_quantizer` once it is quantized")
+        default = quantizers.AbsMaxQuantizer() if self._stored_mode == "int8" else None
+        return QuantizationConfig.activation_quantizer_or_default(self.quantization_config, default)
+
     def _quantized_input(self, x: Any, axes: tuple[int, ...]) -> Any:
         """What the integers of the input stand for; the input itself where it has no quantizer.
 
@@ -281,8 +281,7 @@ class Quantizable:
             x: Float tensor.
             axes: Its axes that the product sums over.
         """
-        default = quantizers.AbsMaxQuantizer() if self._stored_mode == "int8" else None
-        quantizer = QuantizationConfig.activation_quantizer_or_default(self.quantization_config, default)
+        quantizer = self.inputs_quantizer
         if quantizer is None:
             return x
 
