@@ -67,6 +67,15 @@ def test_one_weight_a_sample_beside_ignored_entries():
     assert float(metric.result()) == pytest.approx(np.average(values, weights=weights), rel=1e-5)
 
 
+def test_counts_of_a_half_precision_metric_do_not_stop_at_its_largest_integer():
+    metric = metrics.TruePositives(dtype="float16")
+    for _ in range(3):
+        metric.update_state(np.ones(1500), np.ones(1500))
+    assert metric.variables[0].dtype == "float32"
+    assert float(metric.result()) == 4500
+    assert metrics.Mean(dtype="float16").variables[0].dtype == "float16"
+
+
 def test_stateless_use():
     metric = metrics.Mean()
     values = metric.stateless_reset_state()

@@ -119,9 +119,8 @@ _GIVEN: dict[str, dict[str, Any]] = {
 }
 for _name in [*cases_metrics.OBJECTS, *_GIVEN]:
     _kind = cases_metrics.OBJECTS.get(_name, ("binary",))[0]
-    for _dtype in ("float16", "float64"):  # Keras on JAX holds the second as float32
-        _batches = _updates("binary" if _kind == "accuracy" else _kind, 4)
-        _add(_name, {**_GIVEN.get(_name, {}), "dtype": _dtype}, _batches)
+    _batches = _updates("binary" if _kind == "accuracy" else _kind, 4, weighted=_name != "BinaryIoU")
+    _add(_name, {**_GIVEN.get(_name, {}), "dtype": "float16"}, _batches)
 for _name in ("Mean", "Sum"):
     _add(_name, {"dtype": "float16"}, [(_N.normal(n), _N.between(0, 2, n)) for n in (4, 7, 5)])
 
@@ -142,11 +141,11 @@ for _mask in (0, 4):
     _spoken = np.where(_SPOKEN == 0, _mask, _SPOKEN).astype("int32")
     _lengths = (np.array([3, 2, 1], "int32"), np.array([8, 6, 7], "int32"))
     _OPS.add("ctc_loss", _spoken, _N.normal(3, 8, 5), *_lengths, mask_index=_mask, gradient=True)
-_RANKLESS = (_N.normal(6, 2) @ np.diag([1.0, 1e-3]) @ _N.normal(2, 4)).astype("float32")
-for _rcond in (None, 1e-2):
-    _OPS.add("lstsq", _RANKLESS, _N.normal(6, 2), rcond=_rcond or 1e-4)
-for _sorted in (True,):
-    _OPS.add("unique", _N.ints(0, 5, 12), sorted=_sorted)
+_U, _V = np.linalg.qr(_N.normal(6, 4))[0], np.linalg.qr(_N.normal(4, 4))[0]
+_RANKLESS = (_U @ np.diag([3.0, 1.0, 0.1, 0.0]) @ _V).astype("float32")
+for _rcond in (1e-3, 0.1, 0.5):  # three, two and one of the singular values count
+    _OPS.add("lstsq", _RANKLESS, _N.normal(6, 2), rcond=_rcond)
+_OPS.add("unique", _N.ints(0, 5, 12), sorted=True)
 for _options in grid(bottom_cropping=(1, 2), right_cropping=(0, 3)):
     _IMAGE.add("crop_images", _N.normal(2, 6, 7, 3), 1, 2, gradient=True, **_options)
 for _options in grid(dilation_rate=(1, 2), padding=("valid", "same")):

@@ -84,10 +84,10 @@ class FBetaScore(Metric):
         if y_pred_shape[-1] != y_true_shape[-1]:
             raise ValueError(f"FBetaScore expects targets and predictions with the same number of classes. {received}")
         shape = () if self.average == "micro" else (y_pred_shape[-1],)
-        self.true_positives = self.add_variable(shape, "zeros", name="true_positives")
-        self.false_positives = self.add_variable(shape, "zeros", name="false_positives")
-        self.false_negatives = self.add_variable(shape, "zeros", name="false_negatives")
-        self.intermediate_weights = self.add_variable(shape, "zeros", name="intermediate_weights")
+        self.true_positives = self.add_variable(shape, "zeros", dtype=self.dtype, name="true_positives")
+        self.false_positives = self.add_variable(shape, "zeros", dtype=self.dtype, name="false_positives")
+        self.false_negatives = self.add_variable(shape, "zeros", dtype=self.dtype, name="false_negatives")
+        self.intermediate_weights = self.add_variable(shape, "zeros", dtype=self.dtype, name="intermediate_weights")
         self._built = True
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:

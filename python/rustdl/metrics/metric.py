@@ -88,7 +88,7 @@ class Metric:
         Args:
             shape: Shape of the variable.
             initializer: An initializer or its name.
-            dtype: dtype; the metric's own by default.
+            dtype: dtype; `rustdl.config.floatx()` by default, as sums need more digits than half precision has.
             aggregation: Kept for compatibility.
             name: Name of the variable.
         """
@@ -97,7 +97,7 @@ class Metric:
             return backend.Variable(
                 initializer=initializers.get(initializer),
                 shape=tuple(shape),
-                dtype=dtype or self.dtype,
+                dtype=dtype,
                 trainable=False,
                 aggregation=aggregation,
                 name=name,
