@@ -214,7 +214,7 @@ fn packs_b<T: Float>(p: &Product<'_, T>, kc: usize) -> bool {
 /// that lie pages apart.
 fn packs_a<T: Float>(p: &Product<'_, T>) -> bool {
     let bytes = |stride: isize| stride.unsigned_abs() * size_of::<T>();
-    let apart = bytes(p.a_cs) >= 2048 || bytes(p.a_rs).is_multiple_of(4096);
+    let apart = bytes(p.a_cs) >= 512 || bytes(p.a_rs).is_multiple_of(4096);
     apart && p.m >= GROUP && p.k >= 16 && p.n >= 2 * Table::<T>::of(p.level).nr()
 }
 

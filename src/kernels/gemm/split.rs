@@ -9,17 +9,22 @@ use crate::buffer::with_scratch;
 use crate::par;
 use crate::simd::Float;
 
-/// Least terms of a part.
-const TERMS: usize = 2048;
-/// Most elements of C, beyond which there are tiles enough for the threads.
-const SMALL: usize = 64 * 64;
+/// Most elements of C, beyond which parts of C occupy the threads without packing much twice.
+const SMALL: usize = 128 * 512;
 
 /// The number of parts for `p`; 1 means not to split.
 pub(super) fn parts<T: Float>(p: &Product<'_, T>) -> usize {
-    if p.m * p.n > SMALL || p.packed.is_some() || p.m * p.n * p.k < 1 << 20 {
+    let size = p.m * p.n;
+    if size > SMALL || p.packed.is_some() || size * p.k < 1 << 20 {
         return 1;
     }
-    (p.k / TERMS).clamp(1, 16)
+    (p.k / terms(size)).clamp(1, 16)
+}
+
+/// Least terms of a part of a product with so many elements: more where there are few, since a part
+/// should be worth a thread's while.
+fn terms(elements: usize) -> usize {
+    if elements > 64 * 64 { 640 } else { 2048 }
 }
 
 /// The product in `parts` parts.
@@ -54,21 +59,17 @@ pub(super) unsafe fn in_parts<T: Float>(
             // Each part has a C of its own.
             run(&part)
         });
-        for i in 0..p.m {
-            let c = p.c.offset(i as isize * p.c_rs);
-            for j in 0..p.n {
-                let first = *sums.at(i * p.n + j);
-                let mut sum = if p.accumulate {
-                    *c.add(j) + first
+        par::parallel_for(p.m, 2 * parts * size, |i| {
+            let c = std::slice::from_raw_parts_mut(p.c.offset(i as isize * p.c_rs), p.n);
+            for t in 0..parts {
+                let part = std::slice::from_raw_parts(sums.at(t * size + i * p.n), p.n);
+                if t > 0 || p.accumulate {
+                    c.iter_mut().zip(part).for_each(|(c, &x)| *c = *c + x);
                 } else {
-                    first
-                };
-                for t in 1..parts {
-                    sum = sum + *sums.at(t * size + i * p.n + j);
+                    c.copy_from_slice(part);
                 }
-                *c.add(j) = sum;
             }
-        }
+        });
     });
     p.finish();
 }
