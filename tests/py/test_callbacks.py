@@ -170,6 +170,20 @@ def test_reduce_lr_on_plateau(capsys):
         callbacks.ReduceLROnPlateau(factor=1.0)
 
 
+def test_learning_rates_of_several_optimizers():
+    sgd, other = (rustdl.optimizers.SGD(rate, name="sgd") for rate in (0.1, 0.01))
+    x, y = _data()
+    model = rustdl.Sequential([rustdl.layers.Dense(3, name="a"), rustdl.layers.Dense(y.shape[-1], name="b")])
+    model.compile(rustdl.optimizers.MultiOptimizer(rustdl.optimizers.OptimizerMap(other, {"a/.*": sgd})), "mse")
+    halve = callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.5)
+    lower = callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=1, min_delta=1e9)
+    logs = model.fit(x, y, epochs=2, verbose=0, callbacks=[halve, lower]).history
+    # Halved at the start of both epochs, and once more after the second one, which is no better than the first.
+    np.testing.assert_allclose(logs["learning_rate_sgd"], [0.05, 0.025], rtol=1e-6)
+    np.testing.assert_allclose(logs["learning_rate_sgd_1"], [0.005, 0.0025], rtol=1e-6)
+    np.testing.assert_allclose([float(sgd.learning_rate), float(other.learning_rate)], [0.0125, 0.00125], rtol=1e-6)
+
+
 def test_learning_rate_scheduler():
     x, y = _data()
     schedule = callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.5)

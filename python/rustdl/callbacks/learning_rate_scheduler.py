@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from rustdl.callbacks.callback import Callback, Logs
+from rustdl.callbacks.learning_rates import log_rates, parts, rate_of
 from rustdl.utils import io_utils
 
 
 class LearningRateScheduler(Callback):
-    """Sets the learning rate by a function of the epoch.
+    """Sets the learning rate by a function of the epoch; that of each optimizer in a `MultiOptimizer`.
 
     Args:
         schedule: `schedule(epoch, learning_rate)` or `schedule(epoch)`, which returns a float.
@@ -32,20 +32,19 @@ class LearningRateScheduler(Callback):
         self.verbose = verbose
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        if not hasattr(self.model.optimizer, "learning_rate"):
-            raise ValueError('Optimizer must have a "learning_rate" attribute.')
-        rate: Any
-        try:
-            rate = self.schedule(epoch, float(np.asarray(self.model.optimizer.learning_rate)))
-        except TypeError:
-            # A schedule of the epoch alone.
-            rate = self.schedule(epoch)
-        if not isinstance(rate, (float, np.float32, np.float64)):
-            raise ValueError(f"The output of the `schedule` function should be a float. Got: {rate}")
-        self.model.optimizer.learning_rate = rate
-        if self.verbose > 0:
-            io_utils.print_msg(f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to {rate}.")
+        for optimizer in parts(self.model.optimizer):
+            old, rate = rate_of(optimizer), None
+            try:
+                rate = self.schedule(epoch, old)
+            except TypeError:
+                # A schedule of the epoch alone.
+                rate = self.schedule(epoch)
+            if not isinstance(rate, (float, np.float32, np.float64)):
+                raise ValueError(f"The output of the `schedule` function should be a float. Got: {rate}")
+            optimizer.learning_rate = rate
+            if self.verbose > 0:
+                io_utils.print_msg(f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to {rate}.")
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         if logs is not None:
-            logs["learning_rate"] = float(np.asarray(self.model.optimizer.learning_rate))
+            log_rates(logs, self.model.optimizer)

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 
 from rustdl.callbacks.callback import Logs
+from rustdl.callbacks.learning_rates import log_rates, parts, rate_of
 from rustdl.callbacks.monitor_callback import MonitorCallback
 from rustdl.utils import io_utils
 
 
 class ReduceLROnPlateau(MonitorCallback):
     """Multiplies the learning rate by a factor when a metric has not improved for some epochs.
+
+    Of a `MultiOptimizer`, the rates of all inner optimizers.
 
     Args:
         monitor: Name of the metric in the logs.
@@ -68,7 +71,7 @@ class ReduceLROnPlateau(MonitorCallback):
         if self.monitor_op is None:
             self._set_monitor_op()
         logs = {} if logs is None else logs
-        logs["learning_rate"] = float(np.asarray(self.model.optimizer.learning_rate))
+        log_rates(logs, self.model.optimizer)
         current = logs.get(self.monitor)
         if current is None:
             warnings.warn(
@@ -89,12 +92,12 @@ class ReduceLROnPlateau(MonitorCallback):
                 self._lower(epoch)
 
     def _lower(self, epoch: int) -> None:
-        old = float(np.asarray(self.model.optimizer.learning_rate))
-        if old <= np.float32(self.min_lr):
+        higher = [part for part in parts(self.model.optimizer) if rate_of(part) > np.float32(self.min_lr)]
+        if not higher:
             return
-        new = max(old * self.factor, self.min_lr)
-        self.model.optimizer.learning_rate = new
-        if self.verbose > 0:
-            io_utils.print_msg(f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing learning rate to {new}.")
+        for part in higher:
+            part.learning_rate = new = max(rate_of(part) * self.factor, self.min_lr)
+            if self.verbose > 0:
+                io_utils.print_msg(f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing learning rate to {new}.")
         self.cooldown_counter = self.cooldown
         self.wait = 0
