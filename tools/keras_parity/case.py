@@ -213,4 +213,6 @@ def _short(value: Any) -> str:
         return f"{value.path}({', '.join(f'{k}={_short(v)}' for k, v in value.args.items())})"
     if isinstance(value, list):
         return f"[{', '.join(map(_short, value))}]"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{k!r}: {_short(v)}" for k, v in value.items()) + "}"
     return repr(value)

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from keras_parity.case import Case, In, Make, Name, layer
 from keras_parity.cases_layers_core import LORA
+from keras_parity.cases_layers_preprocessing import with_reason
+from keras_parity.cases_layers_rnn import ACTIVITY
 
 S, I = (2, 5, 4), (2, 5, 6, 4)
 SHAPES = {1: (2, 6, 4), 2: I, 3: (1, 4, 3, 4, 4)}
@@ -77,7 +79,8 @@ def penalties() -> Iterator[Case]:
         yield layer(name, {**args, **regularizers}, inputs, call)
         yield layer(name, {**args, **constraints}, inputs, call)
         if "bias" in weights and name != "GRU":
-            yield layer(name, {**args, "activity_regularizer": "l2"}, inputs)
+            differs = ACTIVITY if name == "SimpleRNN" else ""
+            yield layer(name, {**args, "activity_regularizer": "l2"}, inputs, differs=differs)
     states = {"SimpleRNN": 1, "LSTM": 2, "GRU": 1}
     for kind, count in states.items():
         state = [In((2, 3), seed=20 + i, scale=0.8) for i in range(count)]
@@ -136,7 +139,7 @@ FORETOLD = "the foretold dtype is `reverse_dtype`, which comes out; Keras forete
 def core() -> Iterator[Case]:
     """Low-rank adaptation, calls with `training`, shapes of noise, dilated transposed convolutions."""
     einsum = {"equation": "abc,cd->abd", "output_shape": (None, 6), "bias_axes": "d"}
-    yield layer("EinsumDense", {**einsum, "lora_rank": 2, "lora_alpha": 5}, S, differs=LORA)
+    yield layer("EinsumDense", {**einsum, "lora_rank": 2, "lora_alpha": 5}, S)
     yield layer("Embedding", {"input_dim": 7, "output_dim": 3, "lora_rank": 2, "lora_alpha": 5}, INDICES, differs=LORA)
     yield layer("Dense", {"units": 3}, S, {"training": True})
     yield layer("EinsumDense", einsum, S, {"training": True})
@@ -170,10 +173,6 @@ def preprocessing() -> Iterator[Case]:
     """Tokens for the unknown, dtypes of vocabularies, padding, sparse outputs."""
     words = np.array([["a", "b", "", "q"], ["c", "zzz", "a", "a"]])
     numbers = np.array([[5, 7, 0, -3], [9, 11, 5, 5]])
-    floats = "lookup layers give multi-hot and count vectors in `floatx`, as documented; Keras gives int32"
-    long = "integers are int64, as documented; JAX without 64 bits makes them int32"
-    kinds: dict[str, dict[str, Any]] = {"differs": floats, "where": (".dtype",)}
-    whole: dict[str, Any] = {"differs": long, "where": (".dtype",)}
     yield layer(
         "StringLookup",
         {"vocabulary": ["a", "b"], "oov_token": "<no>", "invert": True},
@@ -183,18 +182,16 @@ def preprocessing() -> Iterator[Case]:
     yield layer(
         "IntegerLookup", {"vocabulary": [5, 7], "oov_token": -7, "invert": True}, np.array([[0, 1], [2, 1]]), eager=True
     )
-    yield layer("IntegerLookup", {"vocabulary": [5, 7], "vocabulary_dtype": "int64"}, numbers, eager=True, **whole)
+    yield layer("IntegerLookup", {"vocabulary": [5, 7], "vocabulary_dtype": "int64"}, numbers, eager=True)
     yield layer("IntegerLookup", {"vocabulary": [5, 7], "vocabulary_dtype": "int32"}, numbers, eager=True, refused=True)
-    yield layer("StringLookup", {"vocabulary": ["a", "é"], "encoding": "latin-1"}, words, eager=True, **whole)
+    yield layer("StringLookup", {"vocabulary": ["a", "é"], "encoding": "latin-1"}, words, eager=True)
     for mode in ("multi_hot", "count"):
         args = {"output_mode": mode, "max_tokens": 9, "pad_to_max_tokens": True}
-        yield layer("IntegerLookup", args, numbers, adapt=numbers, eager=True, **kinds)
-        yield layer(
-            "TextVectorization", {**args, "output_mode": mode}, words.ravel(), adapt=words.ravel(), eager=True, **kinds
-        )
+        yield layer("IntegerLookup", args, numbers, adapt=numbers, eager=True)
+        yield layer("TextVectorization", {**args, "output_mode": mode}, words.ravel(), adapt=words.ravel(), eager=True)
     idf = {"output_mode": "tf_idf", "vocabulary": ["a", "b"], "idf_weights": [0.5, 1.5]}
     yield layer("TextVectorization", idf, words.ravel(), eager=True)
-    yield layer("TextVectorization", {"vocabulary": ["a"], "encoding": "latin-1"}, words.ravel(), eager=True, **whole)
+    yield layer("TextVectorization", {"vocabulary": ["a"], "encoding": "latin-1"}, words.ravel(), eager=True)
     for training in (True, False):
         for mode in ("constant", "reflect"):
             args = {"height": 4, "width": 9, "pad_to_aspect_ratio": True, "fill_mode": mode}
@@ -269,4 +266,4 @@ def drawn() -> Iterator[Case]:
                 yield layer(name, {**args, "data_format": f}, pictures(f, high), eager=True, drawn=transformation)
 
 
-CASES = [*initial(), *penalties(), *attention(), *recurrent(), *core(), *preprocessing(), *drawn()]
+CASES = [*initial(), *penalties(), *attention(), *recurrent(), *core(), *map(with_reason, preprocessing()), *drawn()]

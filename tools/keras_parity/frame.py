@@ -61,6 +61,8 @@ def load(only: list[str] | None = None) -> tuple[list[AnyCase], dict[str, str]]:
     for case in cases:
         if case.key in seen:
             raise ValueError(f"the same case twice: {case.key}")
+        if "\n" in case.key:
+            raise ValueError(f"the key of a case is not one line: {case.key}")
         seen.add(case.key)
     return cases, without
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import os
 import subprocess
 import sys
 import tempfile
@@ -97,11 +98,13 @@ def section(outcomes: list[Outcome], without: Mapping[str, str]) -> list[str]:
     lines = [
         "## The parity grid",
         "",
-        "`python tools/keras_parity` runs layers, losses, metrics, optimizers, activations, initializers and ops over",
-        "a grid of arguments in Keras 3.15 (on JAX) and here, with the same weights and inputs: outputs, predicted",
-        "shapes and dtypes, gradients, state, and ten training steps. Equal means: within 1e-5 of the largest entry of",
-        "an array in float32; *by float64*: the rounding of single precision exceeds that in Keras too, and we are at",
-        "most twice as far as it is from Keras in double precision; *on purpose*: listed below.",
+        "`python tools/keras_parity` makes the same calls, with the same weights and inputs, in Keras 3.15 (on JAX) and",
+        "here, over a grid of argument values. It compares outputs (eager and compiled), foretold shapes and dtypes,",
+        "gradients by inputs and weights, penalties and moving state; for layers, losses and optimizers also what ten",
+        "training steps make of the weights. *Equal*: within 1e-5 of the largest entry of each array in float32, or a few",
+        "roundings of the half precision that a case asks for. *By float64*: single precision is not good to 1e-5 there,",
+        "and we are at most twice as far as Keras from what Keras computes in float64. *Both refuse*: calls that must",
+        "raise an error. *On purpose*: listed below. The worst error is that of the equal cases.",
         "",
         "| kind | names | cases | arrays | equal | by float64 | both refuse | on purpose | differ | worst error |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
@@ -117,12 +120,22 @@ def section(outcomes: list[Outcome], without: Mapping[str, str]) -> list[str]:
     counts = " | ".join(str(int(row[v])) for v in VERDICTS)
     names = len({o.case.name for o in outcomes})
     lines += [f"| all | {names} | {int(row['cases'])} | {int(row['arrays'])} | {counts} | {row['worst']:.1e} |", ""]
+    lines += ["| kind | cases by name |", "|---|---|"]
+    for kind, members in groups(outcomes, by_name=False).items():
+        counts = ", ".join(f"`{n.rpartition('.')[2]}` {len(c)}" for n, c in groups(members, by_name=True).items())
+        lines.append(f"| {kind} | {counts} |")
+    lines.append("")
     meant = _by_reason([o for o in outcomes if o.verdict == "on purpose"])
     if meant:
         lines += ["| differs on purpose | cases | because |", "|---|---:|---|"]
         for reason, members in sorted(meant.items()):
             names = ", ".join(f"`{n}`" for n in sorted({o.case.name for o in members}))
             lines.append(f"| {names} | {len(members)} | {reason} |")
+        lines.append("")
+    failed = [o for o in outcomes if o.verdict == "differs"]
+    if failed:
+        lines += ["| differs | what |", "|---|---|"]
+        lines += [f"| `{_cell(o.case.key)}` | {_cell(o.problems[0])} |" for o in failed]
         lines.append("")
     by_reason: dict[str, list[str]] = collections.defaultdict(list)
     for name, reason in without.items():
@@ -137,10 +150,16 @@ def section(outcomes: list[Outcome], without: Mapping[str, str]) -> list[str]:
     return lines
 
 
+def _cell(text: str) -> str:
+    """A short text that fits in a cell of a table."""
+    return " ".join(text.split())[:160].replace("|", "/").replace("`", "'")
+
+
 def write_section(lines: list[str]) -> None:
     """Hands the section to the tool that makes the page."""
     tool = Path(__file__).resolve().parents[1] / "keras_compatibility.py"
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "parity.md"
         file.write_text("\n".join(lines))
-        subprocess.run([sys.executable, str(tool), "--parity", str(file)], check=True)
+        environment = {**os.environ, "PYTHONPATH": str(tool.parents[1] / "python")}
+        subprocess.run([sys.executable, str(tool), "--parity", str(file)], check=True, env=environment)
