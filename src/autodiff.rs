@@ -3,7 +3,7 @@
 use crate::bind::with_recording;
 use crate::error::{Error, Result};
 use crate::op::{Grads, Vjp};
-use crate::ops::{map, view};
+use crate::ops::{assemble, map, view};
 use crate::tensor::{Node, Tensor, set_backward, set_scope};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -225,7 +225,10 @@ fn accumulate(
     g: Tensor,
 ) -> Result<()> {
     let sum = match grads.remove(&key) {
-        Some(old) => map::add(&old, &g)?,
+        Some(old) => match assemble::join(&old, &g)? {
+            Some(joined) => joined,
+            None => map::add(&old, &g)?,
+        },
         None => g,
     };
     grads.insert(key, sum);

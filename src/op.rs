@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::expr::{Program, ReduceOp};
 use crate::tensor::{Node, Tensor};
 use smallvec::SmallVec;
+use std::any::Any;
 use std::fmt::Debug;
 
 /// Abstract values of an op's outputs.
@@ -41,7 +42,7 @@ pub struct Layout {
 }
 
 /// An operation: what it makes of shapes, how to run it, and its gradient.
-pub trait Op: Debug + Send + Sync + 'static {
+pub trait Op: Any + Debug + Send + Sync {
     /// The name: that of the Rust function, the Python function and the node in a dump.
     fn name(&self) -> &'static str;
 

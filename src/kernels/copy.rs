@@ -52,7 +52,7 @@ pub fn copy_into(src: &View, out: &mut ViewMut, region: &Region) {
     unsafe { job.run() }
 }
 
-/// A copy with merged axes; the last axis is walked by `row`.
+/// A copy with merged axes; the last axis is walked by `rows`.
 struct Job {
     src: *const u8,
     dst: *mut u8,
@@ -111,44 +111,89 @@ impl Job {
         let row_bytes = self.shape[self.shape.len() - 1] * self.size;
         const GRAIN: usize = 64 << 10;
         let per_task = (GRAIN / row_bytes.max(1)).clamp(1, rows.max(1));
+        let run = outer.last().copied().unwrap_or(1);
         parallel_for(rows.div_ceil(per_task), rows * row_bytes, |task| {
-            for r in task * per_task..((task + 1) * per_task).min(rows) {
-                let (mut s, mut d, mut rest) = (0isize, 0isize, r);
-                for i in (0..outer.len()).rev() {
-                    let k = (rest % outer[i]) as isize;
-                    rest /= outer[i];
-                    s += k * self.src_strides[i];
-                    d += k * self.dst_strides[i];
-                }
-                let size = self.size as isize;
-                self.row(
-                    self.src.wrapping_offset(s * size),
-                    self.dst.wrapping_offset(d * size),
-                );
+            let end = ((task + 1) * per_task).min(rows);
+            let mut row = task * per_task;
+            while row < end {
+                let count = (run - row % run).min(end - row);
+                self.rows(row, count);
+                row += count;
             }
         });
     }
 
-    unsafe fn row(&self, src: *const u8, dst: *mut u8) {
+    /// `count` rows from `first`, which differ in the last of the outer axes alone.
+    unsafe fn rows(&self, first: usize, count: usize) {
         let last = self.shape.len() - 1;
+        let size = self.size as isize;
+        let (mut src, mut dst, mut rest) = (self.src, self.dst, first);
+        for i in (0..last).rev() {
+            let k = (rest % self.shape[i]) as isize * size;
+            rest /= self.shape[i];
+            src = src.wrapping_offset(k * self.src_strides[i]);
+            dst = dst.wrapping_offset(k * self.dst_strides[i]);
+        }
+        let steps = match last {
+            0 => (0, 0),
+            _ => (
+                self.src_strides[last - 1] * size,
+                self.dst_strides[last - 1] * size,
+            ),
+        };
         let (n, s, d) = (
             self.shape[last],
             self.src_strides[last],
             self.dst_strides[last],
         );
-        if s == 1 && d == 1 {
-            std::ptr::copy_nonoverlapping(src, dst, n * self.size);
-            return;
-        }
-        match self.size {
-            1 => elements::<u8>(src, dst, n, s, d),
-            2 => elements::<u16>(src, dst, n, s, d),
-            4 => elements::<u32>(src, dst, n, s, d),
-            _ => elements::<u64>(src, dst, n, s, d),
+        let row = Rows {
+            src,
+            dst,
+            steps,
+            count,
+        };
+        match (self.size, n * self.size) {
+            // Common short rows without a call for each.
+            (_, 32) if s == 1 && d == 1 => row.each(|src, dst| chunk::<32>(src, dst)),
+            (_, 64) if s == 1 && d == 1 => row.each(|src, dst| chunk::<64>(src, dst)),
+            (_, 128) if s == 1 && d == 1 => row.each(|src, dst| chunk::<128>(src, dst)),
+            (_, bytes) if s == 1 && d == 1 => {
+                row.each(|src, dst| std::ptr::copy_nonoverlapping(src, dst, bytes))
+            }
+            (1, _) => row.each(|src, dst| elements::<u8>(src, dst, n, s, d)),
+            (2, _) => row.each(|src, dst| elements::<u16>(src, dst, n, s, d)),
+            (4, _) => row.each(|src, dst| elements::<u32>(src, dst, n, s, d)),
+            _ => row.each(|src, dst| elements::<u64>(src, dst, n, s, d)),
         }
     }
 }
 
+/// Some rows at equal distances, in bytes.
+struct Rows {
+    src: *const u8,
+    dst: *mut u8,
+    steps: (isize, isize),
+    count: usize,
+}
+
+impl Rows {
+    #[inline(always)]
+    unsafe fn each(self, copy: impl Fn(*const u8, *mut u8)) {
+        let (mut src, mut dst) = (self.src, self.dst);
+        for _ in 0..self.count {
+            copy(src, dst);
+            src = src.wrapping_offset(self.steps.0);
+            dst = dst.wrapping_offset(self.steps.1);
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn chunk<const N: usize>(src: *const u8, dst: *mut u8) {
+    std::ptr::copy_nonoverlapping(src.cast::<[u8; N]>(), dst.cast::<[u8; N]>(), 1)
+}
+
+#[inline(always)]
 unsafe fn elements<T: Copy>(src: *const u8, dst: *mut u8, n: usize, s: isize, d: isize) {
     let (src, dst) = (src.cast::<T>(), dst.cast::<T>());
     for i in 0..n as isize {

@@ -62,7 +62,7 @@ pub fn diag_embed(v: &Tensor, k: i64) -> Result<Tensor> {
     let mut axes: SmallVec<[(usize, isize, usize); 6]> = shape.iter().map(|&n| (0, 1, n)).collect();
     shape.push(size * size);
     axes.push((row * size + column, size as isize + 1, n));
-    let flat = view::unslice(v, &shape, &axes)?;
+    let flat = crate::ops::assemble::unslice(v, &shape, &axes)?;
     shape.pop();
     shape.extend([size, size]);
     view::reshape_to(&flat, &shape)

@@ -3,6 +3,7 @@
 
 pub mod activation;
 pub mod arg;
+pub mod assemble;
 pub mod attention;
 pub mod classify;
 pub mod concat;

@@ -1,5 +1,4 @@
-//! Views: other looks at the same memory (reshape, permute, slice, broadcast), and `pad`, which is
-//! the transpose of a slice as a linear map.
+//! Views: other looks at the same memory (reshape, permute, slice, broadcast), and `pad`.
 
 use crate::args::{Axes, Ints};
 use crate::aval::{
@@ -8,9 +7,9 @@ use crate::aval::{
 };
 use crate::bind::bind1;
 use crate::error::{Error, Result};
-use crate::kernels::copy;
 use crate::op;
-use crate::op::{Avals, Grads, Kind, Layout, Op, Run, Vjp, one};
+use crate::op::{Avals, Grads, Kind, Layout, Op, Vjp, one};
+use crate::ops::assemble;
 use crate::ops::samples::{at, from_index, values, whole};
 use crate::tensor::Tensor;
 use smallvec::{SmallVec, smallvec};
@@ -62,7 +61,7 @@ impl Op for View {
                 permute(&g, &inverse)?
             }
             View::Broadcast(_) => crate::autodiff::unbroadcast(&g, x.shape())?,
-            View::Slice(axes) => unslice(&g, x.shape(), axes)?,
+            View::Slice(axes) => assemble::unslice(&g, x.shape(), axes)?,
         };
         Ok(smallvec![Some(grad)])
     }
@@ -166,97 +165,6 @@ fn reshape_strides(
         i += 1;
     }
     Some(out)
-}
-
-/// Pads with zeros: `low` before, `interior` between neighbours, and up to `shape`.
-///
-/// The transpose of a slice with start `low` and step `interior + 1`.
-#[derive(Debug)]
-struct Unslice {
-    shape: Shape,
-    axes: SmallVec<[(usize, isize, usize); 6]>,
-}
-
-impl Op for Unslice {
-    fn name(&self) -> &'static str {
-        "unslice"
-    }
-    fn infer(&self, x: &[Aval]) -> Result<Avals> {
-        checked_bytes("pad", &self.shape, x[0].dtype)?;
-        Ok(one(self.shape.clone(), x[0].dtype))
-    }
-    fn vjp(&self, cx: &Vjp) -> Result<Grads> {
-        Ok(smallvec![Some(bind1(
-            View::Slice(self.axes.clone()),
-            &[&cx.g(0)?]
-        )?)])
-    }
-    fn batch(
-        &self,
-        x: &[Tensor],
-        batched: &[bool],
-        size: usize,
-    ) -> Result<Option<crate::bind::Outputs>> {
-        let mut shape: Shape = smallvec![size];
-        shape.extend_from_slice(&self.shape);
-        let mut axes = self.axes.clone();
-        axes.insert(0, (0, 1, size));
-        crate::batching::by_leading_axis(Unslice { shape, axes }, x, batched, size)
-    }
-    fn run(&self, cx: &mut Run) {
-        let strides = contiguous_strides(&self.shape);
-        let offset: isize = self
-            .axes
-            .iter()
-            .zip(&strides)
-            .map(|(a, s)| a.0 as isize * s)
-            .sum();
-        let region = copy::Region {
-            offset: offset as usize,
-            strides: self
-                .axes
-                .iter()
-                .zip(&strides)
-                .map(|(a, s)| a.1 * s)
-                .collect(),
-        };
-        copy::zero(&mut cx.outs[0]);
-        if cx.ins[0].size() > 0 {
-            scatter_region(cx, &region);
-        }
-    }
-    fn takes_strided(&self, _: usize) -> bool {
-        true
-    }
-}
-
-/// A region with negative strides is turned round together with its source.
-fn scatter_region(cx: &mut Run, region: &copy::Region) {
-    let x = cx.ins[0];
-    let mut strides: crate::aval::Strides = x.strides().into();
-    let mut to = region.clone();
-    let mut shift = 0;
-    for i in 0..strides.len() {
-        if to.strides[i] < 0 {
-            let last = x.shape()[i] as isize - 1;
-            to.offset = (to.offset as isize + last * to.strides[i]) as usize;
-            to.strides[i] = -to.strides[i];
-            shift += last * strides[i];
-            strides[i] = -strides[i];
-        }
-    }
-    copy::copy_into(&x.shifted(shift, &strides), &mut cx.outs[0], &to);
-}
-
-/// Zeros of `shape` with the elements of `g` at the places that a slice with `axes` reads.
-pub fn unslice(g: &Tensor, shape: &[usize], axes: &[(usize, isize, usize)]) -> Result<Tensor> {
-    bind1(
-        Unslice {
-            shape: shape.into(),
-            axes: axes.into(),
-        },
-        &[g],
-    )
 }
 
 /// The same elements under `shape` (same number of elements).
@@ -456,7 +364,7 @@ op! {
         if shape.as_slice() == x.shape() {
             return Ok(x.clone());
         }
-        unslice(x, &shape, &axes)
+        assemble::unslice(x, &shape, &axes)
     }
     samples {
         vec![whole("corners", values(&[2, 2], -1.0, 1.0, 1), |x| pad_zeros(x, Ints(vec![1, 0, 0, 2])), |x| from_index(&[3, 4], |i| if i[0] >= 1 && i[1] < 2 { at(x, &[i[0] - 1, i[1]]) } else { 0.0 }))]
