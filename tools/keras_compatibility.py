@@ -1,27 +1,30 @@
-"""Writes docs/keras-compatibility.md: which public names of Keras are here, and how Keras' own tests fare.
+"""Writes docs/keras-compatibility.md: which public names of Keras are here, and how all that was compared fares.
 
-    python tools/keras_compatibility.py [--suite OUT.json --log LOG.jsonl] [--parity SECTION.md]
+    python tools/keras_compatibility.py [--suite FROZEN.json.gz --log LOG.jsonl ...] [--files FILE.json]
+        [--applications FILE.json] [--parity SECTION.md]
 
-`--suite` and `--log` are what the runner of Keras' test suite writes, `--parity` is what `tools/keras_parity --write`
-hands over; without them the sections of these names are kept as they are.
+`--suite` is the frozen list of Keras' own tests and `--log` what their runner writes, `--files` and `--applications`
+are what `keras_files.py` and `keras_applications.py` collect with `--results`, `--parity` is what
+`tools/keras_parity --write` hands over. A section for which nothing is given stays as it is.
 """
 
 # ruff: noqa: E501  (the table of reasons)
 from __future__ import annotations
 
 import argparse
-import collections
 import datetime
 import importlib
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Any
 
+import keras_suite
+
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "golden"
 PAGE = ROOT / "docs" / "keras-compatibility.md"
+FILES_LIMIT = 1e-4  # as in `keras_files.py`
 
 # Names that exist and raise an error which says what to use instead.
 REFUSED = {
@@ -33,29 +36,6 @@ REFUSED = {
     "export.ExportArchive": "writes TensorFlow's SavedModel",
     "callbacks.OrbaxCheckpoint": "checkpoints are `.keras` files: `ModelCheckpoint`, `BackupAndRestore`",
 }
-
-# Why groups of Keras' own tests fail: a pattern of the message or of the test's id, and the reason.
-REASONS = (
-    (r"complex64", "there is no complex dtype: complex numbers are pairs (real, imaginary), as in `ops.fft`"),
-    (
-        r"is int64, not int32|is uint64",
-        "mixed unsigned and signed integers promote as in numpy; JAX without 64 bits stops at 32",
-    ),
-    (r"float8|gptq|GPTQ|awq|AWQ", "quantization by float8, GPTQ and AWQ is not offered: int8 and int4 are"),
-    (
-        r"has no attribute '_|has no attribute 'inputs_quantizer'|_quantizer'|symbolic_call|_convert_to_tensor",
-        "looks at private attributes",
-    ),
-    (r"[Oo]rbax", "Orbax is a format of JAX: `ModelCheckpoint` and `BackupAndRestore` write `.keras` files"),
-    (
-        r"[Tt]ensorboardX|TensorBoard",
-        "TensorBoard goes through tensorboardX, an optional package that was not installed",
-    ),
-    (r"TFSM|SavedModel|ExportArchive|litert|tf\.", "TensorFlow's formats are not written"),
-    (r"[Tt]ensorflow|[Tt]orch|jax", "about another framework's tensors"),
-    (r"Could not locate class", "the class is registered under the module's name in Keras' own tree"),
-    (r"remat", "counts calls of JAX's rematerialisation"),
-)
 
 # Where we mean to differ, mostly because Keras 3.15 on JAX does not do what it documents.
 DIFFERENCES = (
@@ -123,43 +103,52 @@ def golden_counts() -> list[tuple[str, int]]:
     return counts
 
 
-def suite_section(out: Path, log: Path) -> list[str]:
-    """The score on Keras' own tests, and why the groups that fail do."""
-    result = json.loads(out.read_text())
-    suite = result["suite"]
+def files_section(results: Path) -> list[str]:
+    """What came of moving models between the libraries by files."""
+    found = json.loads(results.read_text())
+    rows, equal, total = [], 0, 0
+    for case, transfers in found.items():
+        good = [d for d in transfers.values() if d is not None and max(d) <= FILES_LIMIT]
+        equal, total = equal + len(good), total + len(transfers)
+        worst = [f"{max(column):.0e}" for column in zip(*good, strict=True)] or ["", "", ""]
+        rows.append(f"| {case} | {len(good)} of {len(transfers)} | {' | '.join(worst)} |")
+    return [
+        "## Files both ways",
+        "",
+        "`python tools/keras_files.py`: one library makes and trains a model and writes it (`.keras`, `.weights.h5`, and",
+        "weights in shards), the other one reads it; both predict, and both go on training for six steps. Largest differences",
+        f"by the largest number of the array; {equal} of {total} transfers are equal within {FILES_LIMIT:g}.",
+        "",
+        "| model or optimizer | equal | predictions | losses | weights |",
+        "|---|---:|---:|---:|---:|",
+        *rows,
+    ]
+
+
+def applications_section(results: Path) -> list[str]:
+    """Time to build, parameters and differences of the outputs of every application."""
+    found = json.loads(results.read_text())
+    good = [row for row in found.values() if {"seconds", "difference"} <= set(row) and row["same parameters"]]
     lines = [
-        "## Keras' own tests",
+        "## Applications",
         "",
-        f"Keras {result['keras']}, run on {datetime.date.today():%Y-%m-%d} against a frozen list of tests that Keras itself",
-        "passes under the same conditions.",
+        "`python tools/keras_applications.py`: seconds to build the model in full size in a new process (of CPU where that is less: the machine was shared); parameters,",
+        "equal to Keras' to the digit where there is no other number; largest difference of the outputs by the largest",
+        "output, with the weights of a `.weights.h5` file that Keras wrote, on small images.",
         "",
-        "| needs | passed | of | |",
+        f"{len(good)} of {len(found)} models measured in full.",
+        "",
+        "| model | parameters | seconds | difference |",
         "|---|---:|---:|---:|",
     ]
-    for need, row in {"all": suite["total"], **suite["by_need"]}.items():
-        passed, total = row["passed"], row["of"]
-        lines.append(f"| {need} | {passed} | {total} | {100 * passed / max(total, 1):.1f} % |")
-    groups: dict[tuple[str, str], int] = collections.Counter()
-    for text in log.read_text().splitlines():
-        row = json.loads(text)
-        if row["outcome"] in ("failed", "error", "absent", "crash", "timeout"):
-            file = row["id"].split("keras/src/")[-1].split("::")[0]
-            groups[file, reason_of(f"{row['id']} {row.get('why') or ''}")] += 1
-    lines += ["", "| file | failing | why |", "|---|---:|---|"]
-    for (file, why), count in sorted(groups.items(), key=lambda item: (-item[1], item[0])):
-        lines.append(f"| {file} | {count} | {why} |")
+    for name in sorted(found):
+        row = found[name]
+        parameters = f"{row['parameters']:,}"
+        if row["parameters"] != row["parameters of Keras"]:
+            parameters += f" (Keras: {row['parameters of Keras']:,})"
+        difference = f"{row['difference']:.1e}" if "difference" in row else "not compared"
+        lines.append(f"| {name} | {parameters} | {min(row['cpu'], row['seconds']):.1f} | {difference} |")
     return lines
-
-
-def reason_of(text: str) -> str:
-    """The reason that fits a failing test, else the beginning of its message."""
-    for pattern, reason in REASONS:
-        if re.search(pattern, text):
-            return reason
-    # Paths are those of the machine that ran the suite.
-    message = re.sub(r"(?:/[\w.+-]+){2,}/", "", text.split(" ", 1)[-1])
-    message = re.sub(r"\s+", " ", message)[:110]
-    return message.replace("|", "/") or "no message"
 
 
 def kept_section(page: str, title: str) -> list[str]:
@@ -173,7 +162,9 @@ def main(argv: list[str] | None = None) -> int:
     """Writes the page; returns 1 if names are missing."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--suite", type=Path)
-    parser.add_argument("--log", type=Path)
+    parser.add_argument("--log", type=Path, nargs="+")
+    parser.add_argument("--files", type=Path)
+    parser.add_argument("--applications", type=Path)
     parser.add_argument("--parity", type=Path)
     args = parser.parse_args(argv)
     missing, refused, total = presence()
@@ -208,9 +199,16 @@ def main(argv: list[str] | None = None) -> int:
     ]
     lines += ["## Where we differ", "", *(f"- {text}" for text in DIFFERENCES), ""]
     page = PAGE.read_text() if PAGE.exists() else ""
-    parity = args.parity.read_text().rstrip().splitlines() if args.parity else kept_section(page, "The parity grid")
-    suite = suite_section(args.suite, args.log) if args.suite and args.log else kept_section(page, "Keras' own tests")
-    lines += [*parity, "", *suite] if parity else suite
+    today = f"{datetime.date.today():%Y-%m-%d}"
+    made = {
+        "The parity grid": args.parity.read_text().rstrip().splitlines() if args.parity else None,
+        "Files both ways": files_section(args.files) if args.files else None,
+        "Applications": applications_section(args.applications) if args.applications else None,
+        "Keras' own tests": keras_suite.section(args.suite, args.log, today) if args.suite and args.log else None,
+    }
+    for title, section in made.items():
+        section = kept_section(page, title) if section is None else section
+        lines += [*section, ""] if section else []
     PAGE.write_text("\n".join(lines).rstrip() + "\n")
     print(
         f"{here} present, {len(refused)} refused, {len(missing)} missing of {total}; written: {PAGE.relative_to(ROOT)}"

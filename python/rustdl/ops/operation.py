@@ -159,7 +159,9 @@ class Operation:
         if isinstance(dtype, dict):
             from rustdl import dtype_policies
 
-            config["dtype"] = dtype_policies.deserialize(dtype)
+            policy = dtype_policies.deserialize(dtype)
+            # Constructors that users wrote may expect a string, which says all of a plain policy.
+            config["dtype"] = policy.name if type(policy) is dtype_policies.DTypePolicy else policy
         try:
             return cls(**config)
         except Exception as error:
