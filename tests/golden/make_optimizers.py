@@ -9,7 +9,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from optimizer_cases import CASES, SCHEDULES, STEPS, gradients, start
+from optimizer_cases import CASES, SCHEDULES, STEPS, gradients, make, start
 
 
 def main() -> None:
@@ -17,11 +17,15 @@ def main() -> None:
     out = {}
     for i, (name, arguments) in enumerate(CASES):
         variables = [keras.Variable(v) for v in start()]
-        optimizer = getattr(keras.optimizers, name)(**arguments)
+        optimizer = make(keras, name, arguments)
+        optimizer.build(variables)
+        values, state = [v.value for v in variables], [v.value for v in optimizer.variables]
+        # The functional form: the scaling of losses has no other one outside of `fit` on JAX.
         for step in range(STEPS):
-            optimizer.apply([keras.ops.convert_to_tensor(g) for g in gradients(step)], variables)
-        for j, v in enumerate([*variables, *optimizer.variables]):
-            out[f"{i}/{j}"] = np.asarray(v.value)
+            found = [keras.ops.convert_to_tensor(g) for g in gradients(step)]
+            values, state = optimizer.stateless_apply(state, found, values)
+        for j, value in enumerate([*values, *state]):
+            out[f"{i}/{j}"] = np.asarray(value)
     for i, (name, arguments) in enumerate(SCHEDULES):
         schedule = getattr(keras.optimizers.schedules, name)(**arguments)
         out[f"schedule/{i}"] = np.array([float(schedule(step)) for step in range(25)])

@@ -13,7 +13,7 @@ from rustdl import ops, optimizers
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 sys.path.insert(0, str(GOLDEN))
-from optimizer_cases import CASES, SCHEDULES, STEPS, gradients, start  # noqa: E402
+from optimizer_cases import CASES, SCHEDULES, STEPS, gradients, make, start  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def golden():
 def test_ten_steps_equal_keras(case, golden):
     name, arguments = CASES[case]
     variables = [rustdl.Variable(v) for v in start()]
-    optimizer = getattr(optimizers, name)(**arguments)
+    optimizer = make(rustdl, name, arguments)
     for step in range(STEPS):
         optimizer.apply([ops.convert_to_tensor(g) for g in gradients(step)], variables)
     found = [*variables, *optimizer.variables]
@@ -53,7 +53,7 @@ def test_traced_step_equals_eager(case):
     results = []
     for traced in (False, True):
         variables = [rustdl.Variable(v) for v in start()]
-        optimizer = getattr(optimizers, name)(**arguments)
+        optimizer = make(rustdl, name, arguments)
         optimizer.build(variables)
 
         def step(*grads, optimizer=optimizer, variables=variables):
@@ -71,7 +71,7 @@ def test_traced_step_equals_eager(case):
 @pytest.mark.parametrize("case", range(len(CASES)), ids=lambda i: f"{CASES[i][0]}{i}")
 def test_config_round_trip(case):
     name, arguments = CASES[case]
-    optimizer = getattr(optimizers, name)(**arguments)
+    optimizer = make(rustdl, name, arguments)
     again = optimizers.deserialize(optimizers.serialize(optimizer))
     assert type(again) is type(optimizer)
     assert again.get_config() == optimizer.get_config()

@@ -100,7 +100,8 @@ for _name, _rows in OWN.items():
     _T.add("deserialize", function=runners.round_trip("optimizers", _name, clipnorm=0.5, use_ema=True), label=_name)
 for _i, (_name, _options) in enumerate(optimizer_cases.CASES):
     _given = [optimizer_cases.gradients(step) for step in range(optimizer_cases.STEPS)]
-    _T.add(_name, _name, _options, optimizer_cases.start(), _given, function=runners.optimizer, label=f"table: {_i}")
+    _how = runners.stateless_optimizer if _name == "LossScaleOptimizer" else runners.optimizer
+    _T.add(_name, _name, _options, optimizer_cases.start(), _given, function=_how, label=f"table: {_i}")
 
 # --- wrappers ---
 
