@@ -209,31 +209,30 @@ impl<T: Float> Job<'_, T> {
         let s = self.spec;
         let (j, cols) = at;
         let (rows, _) = blocks(s);
+        let (key, value) = self.key_gradients(b, k, j);
+        for r in 0..cols as isize {
+            key.ptr.offset(r * key.rs).write_bytes(0, s.d);
+            value.ptr.offset(r * value.rs).write_bytes(0, s.v);
+        }
         let (low, high) = s.band.queries(j, cols, s.t);
-        let mut first = true;
         for h in k * s.groups()..(k + 1) * s.groups() {
             for i in (low / rows * rows..high).step_by(rows) {
+                let rows = rows.min(high - i);
+                // The last query sees the most keys; on the diagonal these are not all of the block.
+                let seen = s.band.keys(i + rows - 1, s.s).1.saturating_sub(j);
                 let site = Site {
                     b,
                     h,
                     i,
-                    rows: rows.min(high - i),
+                    rows,
                     j,
-                    cols,
+                    cols: seen.min(cols),
                     one_query: false,
                 };
                 let logits = Logits::new(s, self.x, site);
-                if !logits.is_hidden() {
-                    self.tile(&logits, part, k, room, first);
-                    first = false;
+                if site.cols > 0 && !logits.is_hidden() {
+                    self.tile(&logits, part, k, room);
                 }
-            }
-        }
-        if first {
-            let (key, value) = self.key_gradients(b, k, j);
-            for r in 0..cols as isize {
-                key.ptr.offset(r * key.rs).write_bytes(0, s.d);
-                value.ptr.offset(r * value.rs).write_bytes(0, s.v);
             }
         }
     }
@@ -249,7 +248,7 @@ impl<T: Float> Job<'_, T> {
     }
 
     /// One tile: adds its share to all three gradients.
-    unsafe fn tile(&self, logits: &Logits<T>, part: usize, k: usize, room: &Room<T>, first: bool) {
+    unsafe fn tile(&self, logits: &Logits<T>, part: usize, k: usize, room: &Room<T>) {
         let (s, site) = (self.spec, &logits.site);
         let table = Table::<T>::of(self.level);
         let head = self.head(site.b, site.h);
@@ -306,7 +305,7 @@ impl<T: Float> Job<'_, T> {
             turned(room.scores),
             right,
             value,
-            !first,
+            true,
         );
         let right = Right::rows(queries, s.d as isize, table);
         product(
@@ -315,7 +314,7 @@ impl<T: Float> Job<'_, T> {
             turned(room.grads),
             right,
             key,
-            !first,
+            true,
         );
         let mut query = self.query_gradient(site.b, site.h, part);
         query.ptr = query.ptr.wrapping_offset(site.i as isize * query.rs);
