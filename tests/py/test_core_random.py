@@ -39,6 +39,22 @@ def test_derived_distributions():
     assert abs(x.mean() - 0.8) < 0.02
 
 
+@pytest.mark.parametrize(("n", "p"), [(65, 0.5), (1000, 0.02), (300_000, 0.7)])
+def test_binomial_of_many_trials(n, p):
+    counts = np.full(N, n, "float32")
+    counts[::2] = 3
+    x = random.binomial((N,), counts, p, seed=1).numpy()
+    for found, trials in ((x[1::2], n), (x[::2], 3)):
+        mean, deviation = trials * p, np.sqrt(trials * p * (1 - p))
+        assert found.min() >= 0
+        assert found.max() <= trials
+        assert abs(found.mean() - mean) < 4 * deviation / np.sqrt(N / 2)
+        assert abs(found.std() / deviation - 1) < 0.05
+        # Of a normal distribution, that of many trials, 68 % lie within one deviation.
+        if deviation > 10:
+            assert abs((abs(found - mean) < deviation).mean() - 0.683) < 0.02
+
+
 def test_seeds():
     a = random.normal((3,), seed=5).tolist()
     assert random.normal((3,), seed=5).tolist() == a

@@ -257,12 +257,18 @@ def beta(shape: Any, alpha: Any, beta: Any, dtype: Any = None, seed: Any = None)
     return cast(x / (x + y), name)
 
 
+_FEW_TRIALS = 64
+
+
 def binomial(shape: Any, counts: Any, probabilities: Any, dtype: Any = None, seed: Any = None) -> Any:
     """Numbers of successes in `counts` trials.
 
+    A trial succeeds whose uniform number is at most its probability. Many trials are halved first: the middle one of
+    their sorted numbers is a beta variable, and says which half is decided (Relles, 1972).
+
     Args:
         shape: Shape of the result.
-        counts: Number of trials, broadcast to `shape`.
+        counts: Number of trials, broadcast to `shape`; known, not traced.
         probabilities: Probability of a success, broadcast to `shape`.
         dtype: A float dtype, `floatx()` by default.
         seed: See the module.
@@ -274,7 +280,19 @@ def binomial(shape: Any, counts: Any, probabilities: Any, dtype: Any = None, see
     most = int(ops.max(counts)) if tuple(counts.shape) else int(counts)
     base = draw_seed(seed)
     total = ops.zeros(size, dtype="float32")
-    for i in range(most):
+    rounds = 0
+    while most > _FEW_TRIALS:
+        rounds += 1
+        middle = ops.maximum(ops.floor((counts + 1.0) / 2.0), 1.0)
+        # Far enough apart for the seeds that `beta` and `gamma` derive from this one.
+        number = beta(size, middle, ops.maximum(counts + 1.0 - middle, 1.0), "float32", _derived(base, 1000 * rounds))
+        many, below = counts > _FEW_TRIALS, number <= probabilities
+        total = ops.where(ops.logical_and(many, below), total + middle, total)
+        rest = ops.where(below, counts - middle, middle - 1.0)
+        chance = ops.where(below, (probabilities - number) / (1.0 - number), probabilities / number)
+        counts, probabilities = ops.where(many, rest, counts), ops.where(many, chance, probabilities)
+        most //= 2
+    for i in range(most if not rounds else _FEW_TRIALS):
         u = engine.random_uniform(_derived(base, i), size, dtype="float32")
         success = ops.logical_and(u < probabilities, counts > float(i))
         total = total + cast(success, "float32")
