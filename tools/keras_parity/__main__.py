@@ -1,7 +1,7 @@
 """The parity grid: every layer, loss, metric, ... with the same weights and inputs in Keras and in rustdl.
 
-    python tools/keras_parity [--only layers losses ...] [--match TEXT] [--write] [--cache DIR ...]
-        [--backend torch]
+    python tools/keras_parity [--only layers losses ...] [--match TEXT] [--cache DIR ... [--known]]
+        [--backend torch] [--write]
 
 Needs Keras 3.15 and JAX. Each library runs all cases in a process of its own; the results are compared within 1e-5 of
 the largest entry of each array (in float32). Exits with 1 if anything differs.
@@ -46,16 +46,22 @@ def written(outs: Sequence[Path], wanted: Iterable[str]) -> Results:
     return found
 
 
+def kept_in(caches: Sequence[Path], *flags: str) -> list[Path]:
+    """Where results of Keras are, for `written`."""
+    backend = "" if os.environ["KERAS_BACKEND"] == "jax" else f"-{os.environ['KERAS_BACKEND']}"
+    return [cache / f"keras{backend}{''.join(flags)}" for cache in caches]
+
+
 def keras_results(cases: list[AnyCase], folder: Path, caches: Sequence[Path], *flags: str) -> Results:
     """Results of Keras; those of cases with a digest are read in all `caches`, and kept in the first."""
-    backend = "" if os.environ["KERAS_BACKEND"] == "jax" else f"-{os.environ['KERAS_BACKEND']}"
-    outs = [cache / f"keras{backend}{''.join(flags)}" for cache in caches or [folder]]
+    outs = kept_in(caches or [folder], *flags)
     outs[0].parent.mkdir(parents=True, exist_ok=True)
     keys = [case.key for case in cases]
     known = written(outs, keys)
     missing = [case for case in cases if case.key not in known or not hasattr(case, "digest")]
-    if missing:
-        worker("keras", missing, outs[0], *flags)
+    if not missing:
+        return known
+    worker("keras", missing, outs[0], *flags)
     return written(outs, keys)
 
 
@@ -85,6 +91,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--cache", type=Path, nargs="*", default=[], help="folders with kept results of Keras; new ones go to the first"
     )
+    parser.add_argument("--known", action="store_true", help="only cases whose results of Keras are in the folders")
     parser.add_argument("--write", action="store_true", help="put the counts into docs/keras-compatibility.md")
     parser.add_argument("--limit", type=int, default=100, help="how many failures are printed")
     args = parser.parse_args(argv)
@@ -93,11 +100,15 @@ def main(argv: list[str] | None = None) -> int:
     if args.match:
         cases = [case for case in cases if args.match in case.key]
     names = json.loads((ROOT / "tests" / "golden" / "keras_names.json").read_text())
+    count = len(cases)
+    if args.known:
+        known = written(kept_in(args.cache), [case.key for case in cases])
+        cases = [case for case in cases if case.key in known]
     outcomes = judge(cases, args.cache)
     complete = not args.match
     failures = print_report(outcomes, without, names if complete else {}, args.limit)
     if args.write and complete and not args.only:
-        write_section(section(outcomes, without))
+        write_section(section(outcomes, without, count - len(cases)))
     return int(failures > 0)
 
 

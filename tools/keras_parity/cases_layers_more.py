@@ -225,7 +225,7 @@ def draws(f: str, high: float) -> list[tuple[str, dict[str, Any], Any]]:
     shape = (2, 7, 8, 3) if f == "channels_last" else (2, 3, 7, 8)
     ranged = {"value_range": (0, high)}
     return [
-        ("RandomBrightness", ranged, {"rgb_delta": per_image(0.2, -0.4) * high}),
+        ("RandomBrightness", {"factor": 0.5, **ranged}, {"rgb_delta": per_image(0.2, -0.4) * high}),
         ("RandomContrast", {"factor": 0.5, **ranged}, {"contrast_factor": per_image(0.6, 1.4)}),
         ("RandomColorDegeneration", {"factor": 0.5, **ranged}, {"factor": per_image(0.3, 0.8)}),
         ("RandomSharpness", {"factor": 0.5, **ranged}, {"factor": np.array([0.3, 0.9], "float32")}),

@@ -93,18 +93,19 @@ def _by_reason(outcomes: Iterable[Outcome]) -> dict[str, list[Outcome]]:
     return found
 
 
-def section(outcomes: list[Outcome], without: Mapping[str, str]) -> list[str]:
-    """The section of the page on compatibility."""
+def section(outcomes: list[Outcome], without: Mapping[str, str], left: int) -> list[str]:
+    """The section of the page on compatibility; `left`: the number of cases that were not run."""
     lines = [
         "## The parity grid",
         "",
-        "`python tools/keras_parity` makes the same calls, with the same weights and inputs, in Keras 3.15 (on JAX) and",
-        "here, over a grid of argument values. It compares outputs (eager and compiled), foretold shapes and dtypes,",
-        "gradients by inputs and weights, penalties and moving state; for layers, losses and optimizers also what ten",
-        "training steps make of the weights. *Equal*: within 1e-5 of the largest entry of each array in float32, or a few",
-        "roundings of the half precision that a case asks for. *By float64*: single precision is not good to 1e-5 there,",
-        "and we are at most twice as far as Keras from what Keras computes in float64. *Both refuse*: calls that must",
-        "raise an error. *On purpose*: listed below. The worst error is that of the equal cases.",
+        "`python tools/keras_parity` makes the same calls, with the same weights and inputs, in Keras 3.15 (on",
+        "JAX) and here, over a grid of argument values. It compares outputs (eager and compiled), foretold shapes",
+        "and dtypes, gradients by inputs and weights, penalties and moving state; for layers, losses and",
+        "optimizers also what ten training steps make of the weights. *Equal*: within 1e-5 of the largest entry of",
+        "each array in float32, or a few roundings of the half precision that a case asks for. *By float64*:",
+        "single precision is not good to 1e-5 there, and we are at most twice as far as Keras from what Keras",
+        "computes in float64. *Both refuse*: calls that must raise an error. *On purpose*: listed below. The worst",
+        "error is that of the equal cases.",
         "",
         "| kind | names | cases | arrays | equal | by float64 | both refuse | on purpose | differ | worst error |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
@@ -120,6 +121,8 @@ def section(outcomes: list[Outcome], without: Mapping[str, str]) -> list[str]:
     counts = " | ".join(str(int(row[v])) for v in VERDICTS)
     names = len({o.case.name for o in outcomes})
     lines += [f"| all | {names} | {int(row['cases'])} | {int(row['arrays'])} | {counts} | {row['worst']:.1e} |", ""]
+    if left:
+        lines += [f"{left} cases more were not run in Keras yet.", ""]
     lines += ["| kind | cases by name |", "|---|---|"]
     for kind, members in groups(outcomes, by_name=False).items():
         counts = ", ".join(f"`{n.rpartition('.')[2]}` {len(c)}" for n, c in groups(members, by_name=True).items())
