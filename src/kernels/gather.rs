@@ -81,25 +81,29 @@ pub fn gather<T: Element>(g: &Geometry, x: &[T], idx: &[i64], missing: T, y: &mu
     });
 }
 
-/// y[o, idx[j], :] = combine(y[o, idx[j], :], u[o, j, :]) for j = 0, 1, .. in this order; `y` holds the start values.
+/// y[o, idx[j], :] = combine(y[o, idx[j], :], u[o, j, :]) for j = 0, 1, .. in this order. All of `y`
+/// begins as `start`; `None`: as what it holds.
 pub fn scatter<T: Element>(
     g: &Geometry,
     idx: &[i64],
     u: &[T],
     y: &mut [T],
+    start: Option<T>,
     combine: impl Fn(T, T) -> T + Sync,
 ) {
     assert!(y.len() == g.outer * g.n * g.inner && u.len() == g.outer * g.m * g.inner);
     assert_eq!(idx.len(), if g.along { u.len() } else { g.m });
-    if u.is_empty() || y.is_empty() {
-        return;
+    let by_rows = !g.along && g.outer * g.inner < 4 * g.m;
+    if by_rows && !y.is_empty() {
+        return scatter_rows(g, idx, u, y, start, combine);
     }
-    if g.along {
-        scatter_along(g, idx, u, y, combine);
-    } else if g.outer * g.inner >= 4 * g.m {
-        scatter_columns(g, idx, u, y, combine);
-    } else {
-        scatter_rows(g, idx, u, y, combine);
+    if let Some(start) = start {
+        y.fill(start);
+    }
+    match g.along {
+        _ if u.is_empty() || y.is_empty() => {}
+        true => scatter_along(g, idx, u, y, combine),
+        false => scatter_columns(g, idx, u, y, combine),
     }
 }
 
@@ -159,6 +163,7 @@ fn scatter_rows<T: Element>(
     idx: &[i64],
     u: &[T],
     y: &mut [T],
+    first: Option<T>,
     combine: impl Fn(T, T) -> T + Sync,
 ) {
     with_scratch::<usize, _>(g.n + 1 + g.m, |scratch| {
@@ -189,15 +194,20 @@ fn scatter_rows<T: Element>(
         let per_task = (4096 / g.inner).max(1);
         let tasks = g.n.div_ceil(per_task);
         let out = Shared(y.as_mut_ptr());
-        parallel_for(g.outer * tasks, u.len() * 4, |task| {
-            let (o, first) = (task / tasks, task % tasks * per_task);
-            for k in first..(first + per_task).min(g.n) {
+        let touched = if first.is_some() {
+            g.outer * g.n * g.inner
+        } else {
+            0
+        };
+        parallel_for(g.outer * tasks, (u.len() + touched) * 4, |task| {
+            let (o, top) = (task / tasks, task % tasks * per_task);
+            for k in top..(top + per_task).min(g.n) {
                 let from = if k == 0 { 0 } else { start[k - 1] };
-                if from == start[k] {
-                    continue;
-                }
                 // SAFETY: each destination row belongs to one task.
                 let row = unsafe { out.slice((o * g.n + k) * g.inner, g.inner) };
+                if let Some(first) = first {
+                    row.fill(first);
+                }
                 for &j in &order[from..start[k]] {
                     let part = &u[(o * g.m + j) * g.inner..][..g.inner];
                     row.iter_mut()
@@ -254,9 +264,12 @@ mod tests {
                     }
                 }
             }
-            for f in [scatter_rows, scatter_columns] {
-                let mut y = vec![0.0; want.len()];
-                f(&g, &idx, &u, &mut y, |a: f64, b| a + b);
+            let mut y = vec![0.0; want.len()];
+            scatter_columns(&g, &idx, &u, &mut y, |a: f64, b| a + b);
+            assert_eq!(y, want);
+            for (start, held) in [(None, 0.0), (Some(0.0), f64::NAN)] {
+                let mut y = vec![held; want.len()];
+                scatter_rows(&g, &idx, &u, &mut y, start, |a: f64, b| a + b);
                 assert_eq!(y, want);
             }
         }

@@ -140,7 +140,7 @@ fn disjoint(a: &Region, b: &Region) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::map;
+    use crate::ops::math::multiply;
 
     /// Parts of a split of a traced tensor become one node; overlapping slices are added.
     #[test]
@@ -150,7 +150,7 @@ mod tests {
         let grad = |parts: &[Tensor]| {
             let y = parts
                 .iter()
-                .map(|p| map::square(p).unwrap())
+                .map(|p| multiply(p, p).unwrap())
                 .collect::<Vec<_>>();
             let seeds: Vec<Tensor> = y
                 .iter()

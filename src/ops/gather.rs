@@ -229,12 +229,12 @@ impl Op for Scatter {
                 match dtype {
                     $(DType::$d => {
                         let (u, y) = (cx.ins[1].slice::<$t>(), cx.outs[0].slice_mut::<$t>());
-                        y.fill(<$t as Element>::from_f64(start));
+                        let start = Some(<$t as Element>::from_f64(start));
                         match self.1 {
-                            Combine::Add => gather::scatter(&g, idx, u, y, $add),
-                            Combine::Mul => gather::scatter(&g, idx, u, y, $mul),
-                            Combine::Max => gather::scatter(&g, idx, u, y, |a, b| if b > a || b != b { b } else { a }),
-                            Combine::Min => gather::scatter(&g, idx, u, y, |a, b| if b < a || b != b { b } else { a }),
+                            Combine::Add => gather::scatter(&g, idx, u, y, start, $add),
+                            Combine::Mul => gather::scatter(&g, idx, u, y, start, $mul),
+                            Combine::Max => gather::scatter(&g, idx, u, y, start, |a, b| if b > a || b != b { b } else { a }),
+                            Combine::Min => gather::scatter(&g, idx, u, y, start, |a, b| if b < a || b != b { b } else { a }),
                         }
                     })*
                 }
@@ -323,7 +323,7 @@ impl Op for ScatterSet {
             if cx.ins[0].ptr() != cx.outs[0].ptr().cast_const() {
                 cx.outs[0].slice_mut::<T>().copy_from_slice(cx.ins[0].slice());
             }
-            gather::scatter(&g, idx, cx.ins[2].slice(), cx.outs[0].slice_mut::<T>(), |_, b| b);
+            gather::scatter(&g, idx, cx.ins[2].slice(), cx.outs[0].slice_mut::<T>(), None, |_, b| b);
         });
     }
     fn overwrites(&self) -> Option<usize> {
