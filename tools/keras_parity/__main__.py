@@ -1,7 +1,7 @@
 """The parity grid: every layer, loss, metric, ... with the same weights and inputs in Keras and in rustdl.
 
     python tools/keras_parity [--only layers losses ...] [--match TEXT] [--cache DIR ... [--known]]
-        [--backend torch] [--write]
+        [--backend torch] [--results FILE.json] [--write]
 
 Needs Keras 3.15 and JAX. Each library runs all cases in a process of its own; the results are compared within 1e-5 of
 the largest entry of each array (in float32). Exits with 1 if anything differs.
@@ -10,6 +10,7 @@ the largest entry of each array (in float32). Exits with 1 if anything differs.
 from __future__ import annotations
 
 import argparse
+import collections
 import json
 import os
 import subprocess
@@ -25,6 +26,7 @@ sys.path.insert(0, str(HERE.parent))
 import numpy as np  # noqa: E402
 from keras_parity.compare import Outcome, Results, compare, read, settle  # noqa: E402
 from keras_parity.frame import AnyCase, load  # noqa: E402
+from keras_parity.kept import collect  # noqa: E402
 from keras_parity.report import print_report, section, write_section  # noqa: E402
 
 
@@ -92,6 +94,7 @@ def main(argv: list[str] | None = None) -> int:
         "--cache", type=Path, nargs="*", default=[], help="folders with kept results of Keras; new ones go to the first"
     )
     parser.add_argument("--known", action="store_true", help="only cases whose results of Keras are in the folders")
+    parser.add_argument("--results", type=Path, help="a JSON file that collects the outcomes of runs over other kinds")
     parser.add_argument("--write", action="store_true", help="put the counts into docs/keras-compatibility.md")
     parser.add_argument("--limit", type=int, default=100, help="how many failures are printed")
     args = parser.parse_args(argv)
@@ -100,15 +103,18 @@ def main(argv: list[str] | None = None) -> int:
     if args.match:
         cases = [case for case in cases if args.match in case.key]
     names = json.loads((ROOT / "tests" / "golden" / "keras_names.json").read_text())
-    count = len(cases)
+    wanted = cases
     if args.known:
         known = written(kept_in(args.cache), [case.key for case in cases])
         cases = [case for case in cases if case.key in known]
     outcomes = judge(cases, args.cache)
     complete = not args.match
     failures = print_report(outcomes, without, names if complete else {}, args.limit)
-    if args.write and complete and not args.only:
-        write_section(section(outcomes, without, count - len(cases)))
+    left = collections.Counter(case.kind for case in wanted) - collections.Counter(case.kind for case in cases)
+    if complete:
+        outcomes, without, left = collect(args.results, outcomes, without, left)
+    if args.write and complete:
+        write_section(section(outcomes, without, left))
     return int(failures > 0)
 
 

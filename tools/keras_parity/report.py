@@ -93,8 +93,8 @@ def _by_reason(outcomes: Iterable[Outcome]) -> dict[str, list[Outcome]]:
     return found
 
 
-def section(outcomes: list[Outcome], without: Mapping[str, str], left: int) -> list[str]:
-    """The section of the page on compatibility; `left`: the number of cases that were not run."""
+def section(outcomes: list[Outcome], without: Mapping[str, str], left: Mapping[str, int]) -> list[str]:
+    """The section of the page on compatibility; `left`: how many cases of each kind were not run."""
     lines = [
         "## The parity grid",
         "",
@@ -121,8 +121,9 @@ def section(outcomes: list[Outcome], without: Mapping[str, str], left: int) -> l
     counts = " | ".join(str(int(row[v])) for v in VERDICTS)
     names = len({o.case.name for o in outcomes})
     lines += [f"| all | {names} | {int(row['cases'])} | {int(row['arrays'])} | {counts} | {row['worst']:.1e} |", ""]
-    if left:
-        lines += [f"{left} cases more were not run in Keras yet.", ""]
+    if any(left.values()):
+        counts = ", ".join(f"{kind} {count}" for kind, count in sorted(left.items()) if count)
+        lines += [f"Cases that were not run in Keras yet: {counts}.", ""]
     lines += ["| kind | cases by name |", "|---|---|"]
     for kind, members in groups(outcomes, by_name=False).items():
         counts = ", ".join(f"`{n.rpartition('.')[2]}` {len(c)}" for n, c in groups(members, by_name=True).items())
