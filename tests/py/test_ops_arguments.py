@@ -155,3 +155,11 @@ def test_complex_results_are_numpy_arrays():
 def test_bad_arguments(call):
     with pytest.raises(ValueError, match=r"\w"):
         call()
+
+
+def test_source_inputs_without_an_input_layer():
+    a, b = KerasTensor((2,)), KerasTensor((2,))
+    found = rustdl.utils.get_source_inputs(ops.square(a + b + a))
+    assert len(found) == 2
+    assert found[0] is a
+    assert found[1] is b

@@ -14,13 +14,15 @@ def get_source_inputs(tensor: Any) -> list[Any]:
         >>> get_source_inputs(x + x)[0] is x
         True
     """
-    if getattr(tensor, "_keras_history", None) is None:
-        return [tensor]
     found: list[Any] = []
     seen: set[int] = set()
     pending = [tensor]
     while pending:
         x = pending.pop()
+        if getattr(x, "_keras_history", None) is None:
+            # No input layer: a bare `KerasTensor`.
+            found += [] if any(x is other for other in found) else [x]
+            continue
         operation, index, _ = x._keras_history
         node = operation._inbound_nodes[index]
         if id(node) in seen:
