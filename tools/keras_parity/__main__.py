@@ -30,14 +30,20 @@ from keras_parity.kept import collect  # noqa: E402
 from keras_parity.report import print_report, section, write_section  # noqa: E402
 
 
-def worker(library: str, cases: list[AnyCase], out: Path, *flags: str) -> None:
-    """Runs cases in a process of their own, which writes files `<out>.<digest>.npz`."""
-    keys = out.with_name(f"{out.name}.keys")
-    keys.write_text("\n".join(case.key for case in cases))
-    kinds = sorted({case.kind for case in cases})
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "python")}
-    command = [sys.executable, str(HERE / "run.py"), library, str(out), "--keys", str(keys), "--only", *kinds, *flags]
-    subprocess.run(command, check=True, env=environment)
+def worker(library: str, cases: list[AnyCase], out: Path, *flags: str, jobs: int = 1) -> None:
+    """Runs cases in `jobs` processes of their own, which write files `<out>.<digest>.npz`."""
+    running = []
+    for job in range(jobs):
+        share = cases[job::jobs]
+        keys = out.with_name(f"{out.name}.{job}.keys")
+        keys.write_text("\n".join(case.key for case in share))
+        kinds = sorted({case.kind for case in share})
+        command = [sys.executable, str(HERE / "run.py"), library, str(out), "--keys", str(keys), "--only", *kinds]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT / "python")}
+        running.append(subprocess.Popen([*command, *flags], env=environment))
+    codes = [process.wait() for process in running]
+    if any(codes):
+        raise RuntimeError(f"a worker of {library} has failed")
 
 
 def written(outs: Sequence[Path], wanted: Iterable[str]) -> Results:
@@ -67,12 +73,12 @@ def keras_results(cases: list[AnyCase], folder: Path, caches: Sequence[Path], *f
     return written(outs, keys)
 
 
-def judge(cases: list[AnyCase], caches: Sequence[Path]) -> list[Outcome]:
+def judge(cases: list[AnyCase], caches: Sequence[Path], jobs: int) -> list[Outcome]:
     """Runs and compares; single precision that fails goes to double precision."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         theirs = keras_results(cases, folder, caches)
-        worker("rustdl", cases, folder / "rustdl")
+        worker("rustdl", cases, folder / "rustdl", jobs=jobs)
         ours = written([folder / "rustdl"], [case.key for case in cases])
         lost = {"error": np.array("the worker gave no result")}
         outcomes = [compare(c, ours.get(c.key, lost), theirs.get(c.key, lost)) for c in cases]
@@ -93,6 +99,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--cache", type=Path, nargs="*", default=[], help="folders with kept results of Keras; new ones go to the first"
     )
+    parser.add_argument("--jobs", type=int, default=1, help="how many processes run the cases in rustdl")
     parser.add_argument("--known", action="store_true", help="only cases whose results of Keras are in the folders")
     parser.add_argument("--results", type=Path, help="a JSON file that collects the outcomes of runs over other kinds")
     parser.add_argument("--write", action="store_true", help="put the counts into docs/keras-compatibility.md")
@@ -107,7 +114,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.known:
         known = written(kept_in(args.cache), [case.key for case in cases])
         cases = [case for case in cases if case.key in known]
-    outcomes = judge(cases, args.cache)
+    outcomes = judge(cases, args.cache, args.jobs)
     complete = not args.match
     failures = print_report(outcomes, without, names if complete else {}, args.limit)
     left = collections.Counter(case.kind for case in wanted) - collections.Counter(case.kind for case in cases)
