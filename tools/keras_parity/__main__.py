@@ -50,7 +50,7 @@ def written(outs: Sequence[Path], wanted: Iterable[str]) -> Results:
     """What workers wrote about some cases."""
     wanted, found = set(wanted), {}
     for file in (f for out in outs for f in sorted(out.parent.glob(f"{out.name}.*npz"))):
-        found.update((key, arrays) for key, arrays in read(file).items() if key in wanted)
+        found.update(read(file, wanted))
     return found
 
 

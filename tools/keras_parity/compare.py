@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,13 +34,14 @@ class Outcome:
     problems: list[str] = field(default_factory=list)
 
 
-def read(file: Path) -> dict[str, dict[str, np.ndarray]]:
-    """The results of a worker by case."""
+def read(file: Path, wanted: Collection[str] | None = None) -> dict[str, dict[str, np.ndarray]]:
+    """The results of a worker by case; of all cases unless some are wanted."""
     found: dict[str, dict[str, np.ndarray]] = collections.defaultdict(dict)
     with np.load(file) as arrays:
         for name in arrays.files:
             key, _, rest = name.rpartition("|")
-            found[key][rest] = arrays[name]
+            if wanted is None or key in wanted:
+                found[key][rest] = arrays[name]
     return dict(found)
 
 
