@@ -1,5 +1,7 @@
 """Properties over random shapes, dtypes and arguments (hypothesis), with numpy and scipy as the reference."""
 
+import itertools
+
 import numpy as np
 import pytest
 import scipy.special
@@ -46,6 +48,16 @@ def test_functions_equal_numpy_and_scipy(x, name):
     x = np.clip(x, -80, 80) if name != "log1p" else np.abs(x)
     wanted = UNARY[name](x.astype("float64"))
     np.testing.assert_allclose(getattr(ops, name)(x).numpy(), wanted, rtol=1e-6, atol=1e-6)
+
+
+def test_sums_over_no_elements_are_zero():
+    for shape in itertools.product((0, 2, 3), repeat=4):
+        for axes in itertools.chain.from_iterable(itertools.combinations(range(4), n) for n in (1, 2, 3, 4)):
+            kept = tuple(size for axis, size in enumerate(shape) if axis not in axes)
+            junk = ops.full(kept or (1,), 5.5)  # its memory is the next result's
+            del junk
+            got = ops.sum(np.ones(shape, "float32"), axis=axes).numpy()
+            np.testing.assert_array_equal(got, np.ones(shape).sum(axis=axes))
 
 
 @few

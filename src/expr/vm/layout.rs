@@ -86,12 +86,15 @@ impl Layout {
             dims: SmallVec::new(),
             strides: vec![SmallVec::new(); strides.len()],
         };
-        for i in 0..rank {
+        // Sums over several axes of which one has no elements: one axis without elements stands for all.
+        let reduced = |i: &usize| role(*i) == Role::Reduced;
+        let nothing = has_col && (0..rank).filter(reduced).any(|i| dims[i] == 0);
+        for i in (0..rank).filter(|i| !(nothing && reduced(i))) {
             if dims[i] != 1 || role(i) == Role::Inner {
                 merged.push(dims[i], role(i), strides.iter().map(|s| s[i]));
             }
         }
-        merged.into_layout(ins, outs, keeps_inner, has_col)
+        merged.into_layout(ins, outs, keeps_inner, has_col, usize::from(!nothing))
     }
 
     /// Steps through the outer dimensions.
@@ -130,9 +133,9 @@ impl Merged {
         }
     }
 
-    /// Inserts a dimension of one element before position `at`.
-    fn insert_unit(&mut self, at: usize, role: Role) {
-        self.dims.insert(at, (1, role));
+    /// Inserts a dimension of `n` elements, one or none, before position `at`.
+    fn insert(&mut self, at: usize, role: Role, n: usize) {
+        self.dims.insert(at, (n, role));
         self.strides.iter_mut().for_each(|s| s.insert(at, 0));
     }
 
@@ -142,16 +145,15 @@ impl Merged {
         outs: &[Operand],
         keeps_inner: bool,
         has_col: bool,
+        reduced_rows: usize,
     ) -> Layout {
         if self.dims.is_empty() {
-            self.insert_unit(
-                0,
-                if keeps_inner {
-                    Role::Inner
-                } else {
-                    Role::Outer
-                },
-            );
+            let role = if keeps_inner {
+                Role::Inner
+            } else {
+                Role::Outer
+            };
+            self.insert(0, role, 1);
         }
         let before_inner = self.dims.len() - 1;
         let needs_rows = if has_col {
@@ -160,10 +162,10 @@ impl Merged {
             before_inner == 0
         };
         if needs_rows {
-            self.insert_unit(
-                before_inner,
-                if has_col { Role::Reduced } else { Role::Outer },
-            );
+            match has_col {
+                true => self.insert(before_inner, Role::Reduced, reduced_rows),
+                false => self.insert(before_inner, Role::Outer, 1),
+            }
         }
         let rank = self.dims.len();
         let outer: SmallVec<[usize; 4]> = self.dims[..rank - 2].iter().map(|d| d.0).collect();
