@@ -82,9 +82,10 @@ pub trait Op: Any + Debug + Send + Sync {
         false
     }
 
-    /// The input in whose memory the only output may lie: [`Op::run`] then gets both at one address, and changes only
-    /// what differs.
-    fn overwrites(&self) -> Option<usize> {
+    /// The input in whose memory output `i` may lie, if it has its shape and nobody reads it later: [`Op::run`] then
+    /// gets both at one address.
+    fn overwrites(&self, i: usize) -> Option<usize> {
+        let _ = i;
         None
     }
 

@@ -114,11 +114,17 @@ impl Step {
         }
     }
 
-    /// The operand in whose memory the kernel may leave its result.
-    pub fn overwrites(&self) -> Option<usize> {
+    /// May output `i` lie in the memory of operand `j`, laid out alike?
+    pub fn may_overwrite(&self, i: usize, j: usize) -> bool {
         match &self.body {
-            Body::Kernel(op) => op.overwrites(),
-            _ => None,
+            Body::Kernel(op) => op.overwrites(i) == Some(j),
+            Body::Loop(..) => self.is_elementwise(),
+            // Segments run at the same time: an output may take an operand of its own.
+            Body::Segments(_, _, counts) => {
+                let (ins, outs) = (self.ins.len(), self.outs.len());
+                let segment = |at: usize, all: usize| at / (all / counts.len());
+                self.is_elementwise() && segment(i, outs) == segment(j, ins)
+            }
         }
     }
 }

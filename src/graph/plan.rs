@@ -548,10 +548,12 @@ impl Planner<'_> {
                 std::cmp::Ordering::Less => true,
                 std::cmp::Ordering::Greater => reads().next().is_none(),
                 std::cmp::Ordering::Equal => {
-                    let may_lie_in = |i: usize| step.overwrites().is_none_or(|input| i == input);
+                    let out = step.outs.iter().position(|o| o.root == place.root);
                     let mut ins = step.ins.iter().enumerate().filter(|(_, o)| o.root == state);
-                    (step.is_elementwise() || step.overwrites().is_some())
-                        && ins.all(|(i, o)| may_lie_in(i) && o.bytes == 0 && o.covers(aval))
+                    let takes = |i| out.is_some_and(|out| step.may_overwrite(out, i));
+                    // A kernel that fails half-way must not leave half a state.
+                    (step.is_elementwise() || (0..step.ins.len()).any(takes))
+                        && ins.all(|(i, o)| takes(i) && o.bytes == 0 && o.covers(aval))
                 }
             }
         })
@@ -604,6 +606,63 @@ impl Planner<'_> {
         }
     }
 
+    /// Lets steps write their results over operands that die with them: what was just read is in the cache, and a
+    /// result elsewhere would have to be fetched first and push something out.
+    fn write_over_dying_operands(&mut self, results: &mut [Operand]) {
+        for i in 0..self.steps.len() {
+            for out in 0..self.steps[i].outs.len() {
+                let Some((from, to)) = self.dying_operand(i, out) else {
+                    continue;
+                };
+                self.redirect(Root::Arena(from), Root::Arena(to));
+                for o in results.iter_mut().filter(|o| o.root == Root::Arena(from)) {
+                    o.root = Root::Arena(to);
+                }
+                self.blocks[to].last = self.blocks[from].last;
+                self.blocks[from] = Block {
+                    bytes: 0,
+                    first: 0,
+                    last: 0,
+                };
+            }
+        }
+    }
+
+    /// The block of output `out` of step `i`, and that of an operand in whose place it may lie.
+    fn dying_operand(&self, i: usize, out: usize) -> Option<(usize, usize)> {
+        let step = &self.steps[i];
+        let result = &step.outs[out];
+        let Root::Arena(made) = result.root else {
+            return None;
+        };
+        let whole = |o: &Operand, block: usize| {
+            let bytes = o.shape.iter().product::<usize>() * o.dtype.size();
+            o.bytes == 0 && bytes > 0 && bytes == self.blocks[block].bytes
+        };
+        let alone = step.outs.iter().filter(|o| o.root == result.root).count() == 1;
+        if self.blocks[made].first != i || !alone || !whole(result, made) {
+            return None;
+        }
+        let fits = |o: &Operand| {
+            let Root::Arena(block) = o.root else {
+                return None;
+            };
+            let alike = |(j, o): (usize, &Operand)| {
+                step.may_overwrite(out, j)
+                    && whole(o, block)
+                    && o.dtype == result.dtype
+                    && o.shape == result.shape
+                    && o.strides == result.strides
+            };
+            let ins = step.ins.iter().enumerate();
+            let mut same = ins.filter(|(_, other)| other.root == o.root);
+            let written = step.outs.iter().any(|other| other.root == o.root);
+            (block != made && !written && self.blocks[block].last == i && same.all(alike))
+                .then_some((made, block))
+        };
+        step.ins.iter().find_map(fits)
+    }
+
     fn finish(mut self, signature: &Signature, units: &[Unit]) -> Result<Plan> {
         let mut results = Vec::new();
         for &v in &self.graph.outputs {
@@ -622,6 +681,7 @@ impl Planner<'_> {
             results.push(self.operand(&aval, &place));
         }
         self.measure_lifetimes(&results);
+        self.write_over_dying_operands(&mut results);
         let (offsets, size) = arena::assign(&self.blocks);
         let listing = super::dump::listing(self.graph, units);
         let inputs = signature.inputs.iter().map(|t| t.aval().clone()).collect();

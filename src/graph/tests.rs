@@ -132,6 +132,29 @@ fn gradients_compile_to_the_same_values() {
 }
 
 #[test]
+fn a_result_takes_the_place_of_an_operand_that_dies() {
+    let inputs = [arange(&[8, 8], -1.0, 0.03), arange(&[8, 8], 0.5, -0.02)];
+    let between = |x: &[Tensor], kept: bool| -> Result<Vec<Tensor>> {
+        let product = x[0].matmul(&x[1])?;
+        let y = product.tanh()?.matmul(&x[1])?;
+        Ok(if kept { vec![y, product] } else { vec![y] })
+    };
+    for kept in [false, true] {
+        same(&inputs, |x| between(x, kept));
+        let symbols: Vec<Tensor> = inputs
+            .iter()
+            .map(|t| Tensor::placeholder(t.shape(), t.dtype()).unwrap())
+            .collect();
+        let plan = super::compile(&symbols, &between(&symbols, kept).unwrap()).unwrap();
+        let in_place = plan
+            .steps()
+            .iter()
+            .any(|s| s.name == "tanh" && s.ins[0].reach() == s.outs[0].reach());
+        assert_eq!(in_place, !kept, "{}", plan.dump());
+    }
+}
+
+#[test]
 fn cells_are_updated_in_place_and_snapshots_stay() {
     let x = arange(&[8, 4], -1.0, 0.06);
     let target = Tensor::full(&[8, 3], 1.0 / 3.0, DType::F32).unwrap();

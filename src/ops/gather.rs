@@ -326,7 +326,7 @@ impl Op for ScatterSet {
             gather::scatter(&g, idx, cx.ins[2].slice(), cx.outs[0].slice_mut::<T>(), None, |_, b| b);
         });
     }
-    fn overwrites(&self) -> Option<usize> {
+    fn overwrites(&self, _: usize) -> Option<usize> {
         Some(0)
     }
 }

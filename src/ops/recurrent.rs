@@ -175,6 +175,12 @@ impl Op for Recurrence {
         rnn::forward(&spec, self.config.given, self.keep, cx.ins, cx.outs);
     }
 
+    /// What is kept of the gates takes the place of what they were computed from; a GRU keeps more.
+    fn overwrites(&self, i: usize) -> Option<usize> {
+        let kept = 2 + usize::from(self.config.is_lstm());
+        (i == kept && self.config.cell != Cell::Gru).then_some(0)
+    }
+
     fn lineage(&self) -> &[u64] {
         &self.lineage
     }
@@ -215,6 +221,11 @@ impl Op for RecurrenceGrad {
         let units = cx.ins[0].shape()[0];
         let spec = self.config.spec(cx.ins[2].shape(), units);
         rnn::backward(&spec, self.config.given.mask, cx.ins, cx.outs);
+    }
+
+    /// The gradients of the gates take the place of what was kept of them.
+    fn overwrites(&self, i: usize) -> Option<usize> {
+        (i == 0 && self.config.cell != Cell::Gru).then_some(1)
     }
 }
 
