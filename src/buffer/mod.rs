@@ -1,7 +1,10 @@
 //! Memory: 64-byte aligned, fallible buffers that are recycled, thread-local scratch, strided views.
 
+mod guard;
 mod view;
 
+#[doc(hidden)]
+pub use guard::{Side, guard};
 pub use view::{Element, View, ViewMut};
 
 use crate::error::{Error, Result};
@@ -32,7 +35,18 @@ pub struct Buffer {
     ptr: NonNull<u8>,
     len: usize,
     class: usize,
-    owner: Option<Foreign>,
+    memory: Memory,
+}
+
+/// Whose memory a buffer is.
+#[derive(Debug)]
+enum Memory {
+    /// Ours, recycled by its size class.
+    Pooled,
+    /// Somebody else's.
+    Foreign(#[allow(dead_code)] Foreign),
+    /// Ours, between pages that cannot be touched.
+    Guarded(#[allow(dead_code)] guard::Guarded),
 }
 
 /// Memory that belongs to somebody else (a numpy array); dropped when the buffer is.
@@ -53,16 +67,20 @@ impl Buffer {
     /// A block of `len` bytes, not initialised; [`Error::Memory`] when it cannot be had.
     pub fn new(op: &'static str, len: usize) -> Result<Buffer> {
         let class = size_class(len);
-        let ptr = match pool_take(class) {
-            Some(p) => p,
-            None => system_alloc(op, class)?,
+        let guarded = guard::side().and_then(|side| guard::allocate(len, side));
+        let (memory, ptr) = match guarded {
+            Some((pages, ptr)) => (Memory::Guarded(pages), ptr),
+            None => match pool_take(class) {
+                Some(ptr) => (Memory::Pooled, ptr),
+                None => (Memory::Pooled, system_alloc(op, class)?),
+            },
         };
         LIVE.fetch_add(class, Ordering::Relaxed);
         Ok(Buffer {
             ptr,
             len,
             class,
-            owner: None,
+            memory,
         })
     }
 
@@ -89,7 +107,7 @@ impl Buffer {
             ptr,
             len,
             class: 0,
-            owner: Some(Foreign(owner)),
+            memory: Memory::Foreign(Foreign(owner)),
         }
     }
 
@@ -151,7 +169,7 @@ impl Buffer {
 
     /// Is the memory somebody else's (and so never written in place)?
     pub fn is_foreign(&self) -> bool {
-        self.owner.is_some()
+        matches!(self.memory, Memory::Foreign(_))
     }
     /// Its first byte.
     pub fn ptr(&self) -> *mut u8 {
@@ -169,8 +187,10 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if self.owner.is_none() {
+        if !self.is_foreign() {
             LIVE.fetch_sub(self.class, Ordering::Relaxed);
+        }
+        if matches!(self.memory, Memory::Pooled) {
             pool_give(self.ptr, self.class);
         }
     }
@@ -304,7 +324,9 @@ pub fn with_scratch<T: Copy, R>(len: usize, f: impl FnOnce(&mut [MaybeUninit<T>]
         fn drop(&mut self) {
             let _ = SCRATCH.try_with(|s| {
                 let s = &mut *s.borrow_mut();
-                s.levels[self.1] = self.0.take();
+                // A guarded block has the size and alignment of one use.
+                let recycled = |b: &Buffer| matches!(b.memory, Memory::Pooled);
+                s.levels[self.1] = self.0.take().filter(recycled);
                 s.depth -= 1;
             });
         }
@@ -320,11 +342,15 @@ pub fn with_scratch<T: Copy, R>(len: usize, f: impl FnOnce(&mut [MaybeUninit<T>]
         (s.levels[level].take(), level)
     });
     let held = match held {
-        Some(b) if b.len() >= bytes => b,
+        Some(b) if b.len() >= bytes && guard::side().is_none() => b,
         other => {
             drop(other);
-            let class = size_class(bytes);
-            Buffer::new("scratch", class).unwrap_or_else(|e| std::panic::resume_unwind(Box::new(e)))
+            // A guarded block ends where its use does.
+            let room = match guard::side() {
+                None => size_class(bytes),
+                Some(_) => bytes,
+            };
+            Buffer::new("scratch", room).unwrap_or_else(|e| std::panic::resume_unwind(Box::new(e)))
         }
     };
     let guard = Return(Some(held), level);
