@@ -45,7 +45,7 @@ CLASSES_AXIS = (
     "smoothed labels share among the classes, which lie along `axis`; Keras divides by the size of the last axis"
 )
 UNREADABLE = "the configuration makes the loss again; Keras makes a string of it"
-LOST = "the configuration has all arguments; Keras forgets the axis"
+LOST = "the configuration has all arguments; Keras forgets one"
 _ARGUMENTS: dict[str, dict[str, tuple[Any, ...]]] = {
     "BinaryCrossentropy": {"from_logits": (False, True), "label_smoothing": (0.0, 0.2), "axis": (-1, 0)},
     "BinaryFocalCrossentropy": {
@@ -257,7 +257,7 @@ _T.add("Circle", "Circle", {"gamma": 4.0}, _X[:6], _WHO, function=runners.train,
 for _class, _kind in CLASSES.items():
     _y, _p = labels(_kind, 4, 5), predictions(_kind, 4, 5)
     _options = {"q": 0.6} if _class == "CategoricalGeneralizedCrossEntropy" else {}
-    _why = {"CosineSimilarity": LOST, "CategoricalGeneralizedCrossEntropy": UNREADABLE}.get(_class, "")
+    _why = {"CosineSimilarity": LOST, "Huber": LOST, "CategoricalGeneralizedCrossEntropy": UNREADABLE}.get(_class, "")
     _T.add("serialize", _y, _p, function=runners.round_trip("losses", _class, **_options), label=_class, differs=_why)
     _again = runners.round_trip("losses", _class, reduction="sum")
     _T.add("deserialize", _y, _p, function=_again, label=_class, differs=_why)

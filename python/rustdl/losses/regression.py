@@ -54,12 +54,14 @@ def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Tensor:
 def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Tensor:
     """`mean((log(1 + y_true) - log(1 + y_pred)) ** 2)` over the last axis, with both clipped from below to epsilon.
 
-    Half precisions, which have no number as small as epsilon, are widened to float32.
+    Half precisions are widened to float32 on the way: the logarithms cancel.
     """
     y_true, y_pred = _pair(y_true, y_pred)
-    floor = ops.convert_to_tensor(backend.epsilon(), dtype="float32")
+    dtype = y_pred.dtype
+    y_true, y_pred = (ops.cast(y, backend.result_type(dtype, "float32")) for y in (y_true, y_pred))
+    floor = backend.epsilon()
     difference = ops.log1p(ops.maximum(y_true, floor)) - ops.log1p(ops.maximum(y_pred, floor))
-    return ops.mean(ops.square(difference), axis=-1)
+    return ops.cast(ops.mean(ops.square(difference), axis=-1), dtype)
 
 
 def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Tensor:
