@@ -73,11 +73,11 @@ def keras_results(cases: list[AnyCase], folder: Path, caches: Sequence[Path], *f
     return written(outs, keys)
 
 
-def judge(cases: list[AnyCase], caches: Sequence[Path], jobs: int) -> list[Outcome]:
-    """Runs and compares; single precision that fails goes to double precision."""
+def judge(cases: list[AnyCase], caches: Sequence[Path], jobs: int, theirs: Results | None) -> list[Outcome]:
+    """Runs and compares; single precision that fails goes to double precision. `theirs`: of Keras, if known."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        theirs = keras_results(cases, folder, caches)
+        theirs = keras_results(cases, folder, caches) if theirs is None else theirs
         worker("rustdl", cases, folder / "rustdl", jobs=jobs)
         ours = written([folder / "rustdl"], [case.key for case in cases])
         lost = {"error": np.array("the worker gave no result")}
@@ -110,11 +110,11 @@ def main(argv: list[str] | None = None) -> int:
     if args.match:
         cases = [case for case in cases if args.match in case.key]
     names = json.loads((ROOT / "tests" / "golden" / "keras_names.json").read_text())
-    wanted = cases
+    wanted, known = cases, None
     if args.known:
         known = written(kept_in(args.cache), [case.key for case in cases])
         cases = [case for case in cases if case.key in known]
-    outcomes = judge(cases, args.cache, args.jobs)
+    outcomes = judge(cases, args.cache, args.jobs, known)
     complete = not args.match
     failures = print_report(outcomes, without, names if complete else {}, args.limit)
     left = collections.Counter(case.kind for case in wanted) - collections.Counter(case.kind for case in cases)
