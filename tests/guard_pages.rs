@@ -14,7 +14,7 @@ use compare::{difference, in_dtype, nd, noise};
 use rustdl::args::{Ints, Padding};
 use rustdl::autodiff::backward;
 use rustdl::aval::DType;
-use rustdl::buffer::{Side, guard};
+use rustdl::buffer::{Buffer, Side, guard};
 use rustdl::error::Result;
 use rustdl::op::{Sample, registry};
 use rustdl::ops::samples::values;
@@ -212,6 +212,46 @@ fn child(side: Side) {
     println!("guarded: {samples} samples");
 }
 
+/// The pages do end a process that reads one byte too many; otherwise the other test could not fail.
+#[test]
+fn a_byte_outside_ends_the_process() {
+    if std::env::var(SIDE).is_ok() {
+        for (side, at) in [(Side::Before, -1), (Side::After, 100)] {
+            guard(Some(side));
+            let buffer = Buffer::new("probe", 100).expect("a hundred bytes");
+            guard(None);
+            let outside = buffer.ptr().wrapping_offset(at);
+            let name = if at < 0 { "before" } else { "after" };
+            if std::env::var(SIDE).as_deref() == Ok(name) {
+                // SAFETY: none: that it ends the process is what is tested.
+                println!("read {}", unsafe { outside.read_volatile() });
+            }
+        }
+        return;
+    }
+    for side in ["before", "after", "neither"] {
+        let done = child_process("a_byte_outside_ends_the_process", side);
+        let read = String::from_utf8_lossy(&done.stdout).contains("read ");
+        assert_eq!(
+            done.status.success(),
+            side == "neither",
+            "{side}: {}",
+            done.status
+        );
+        assert!(!read, "{side}");
+    }
+}
+
+/// Runs a test of this file in a process of its own.
+fn child_process(test: &str, side: &str) -> std::process::Output {
+    let exe = std::env::current_exe().expect("the test's own program");
+    Command::new(exe)
+        .args(["--exact", test, "--nocapture"])
+        .env(SIDE, side)
+        .output()
+        .expect("a process of our own")
+}
+
 #[test]
 fn no_kernel_leaves_its_operands() {
     rustdl::par::set_threads(1);
@@ -221,12 +261,7 @@ fn no_kernel_leaves_its_operands() {
         Err(_) => {}
     }
     for side in ["before", "after"] {
-        let exe = std::env::current_exe().expect("the test's own program");
-        let done = Command::new(exe)
-            .args(["--exact", "no_kernel_leaves_its_operands", "--nocapture"])
-            .env(SIDE, side)
-            .output()
-            .expect("a process of our own");
+        let done = child_process("no_kernel_leaves_its_operands", side);
         let text = String::from_utf8_lossy(&done.stdout);
         let last: Vec<&str> = text.lines().rev().take(4).collect();
         let errors = String::from_utf8_lossy(&done.stderr);
