@@ -17,6 +17,8 @@ LEFT = RIGHT[:, ::-1].copy()
 HOLES = np.array([[0, 1, 0, 1, 1], [1, 1, 0, 0, 1], [0, 0, 0, 0, 0]], bool)
 MASKS: tuple[dict[str, Any], ...] = ({}, {"mask": RIGHT}, {"mask": HOLES})
 BOTH = {"return_sequences": True, "return_state": True}
+BEFORE = "steps masked before the first seen one give the initial state, unrolled or not; unrolled, Keras gives zeros"
+NO_STEP = {"differs": "the mean of no step at all is 0; Keras gives NaN", "where": ("y0",)}
 ACTIVITY = "`SimpleRNN` penalizes its outputs, as documented; Keras does not pass its `activity_regularizer` on"
 KINDS = {"SimpleRNN": 1, "LSTM": 2, "GRU": 1}
 
@@ -48,7 +50,10 @@ def recurrent() -> Iterator[Case]:
             yield layer(kind, {"units": N, **BOTH}, SEQUENCE, call)
         for extra in ({}, {"go_backwards": True}, {"unroll": True}):
             for call in MASKS:
-                yield layer(kind, {"units": N, **BOTH, **extra}, SEQUENCE, {"initial_state": states(kind), **call})
+                before = {"differs": BEFORE, "where": ("y0", "gradient by input 1")}
+                meant = before if "unroll" in extra and call.get("mask") is HOLES else {}
+                args = {"units": N, **BOTH, **extra}
+                yield layer(kind, args, SEQUENCE, {"initial_state": states(kind), **call}, **meant)
         for activation in ("relu", "linear", "softsign", "elu"):
             yield layer(kind, {"units": N, **BOTH, "activation": activation}, SEQUENCE, {"mask": RIGHT})
         if kind != "SimpleRNN":
@@ -189,7 +194,9 @@ def wrappers() -> Iterator[Case]:
             name = after.path.removeprefix("layers.")
             if name == "Softmax":
                 continue
-            yield layer(name, {"layers": [first, after]}, inputs, **{"class": "Sequential"})
+            is_empty = name == "GlobalAveragePooling1D" and first.path == "layers.Masking"
+            meant = NO_STEP if is_empty else {}
+            yield layer(name, {"layers": [first, after]}, inputs, **{"class": "Sequential"}, **meant)
 
 
 def convolutional() -> Iterator[Case]:
