@@ -15,6 +15,7 @@ from keras_parity.frame import AnyCase, tolerance
 FLOOR = 2.0**-20
 # Against double precision: results of rustdl may be as far from the truth as twice the error that Keras makes itself.
 SHARE = 2.0
+MISSING = "Keras has it, rustdl has not"
 
 Results = Mapping[str, Mapping[str, np.ndarray]]
 
@@ -52,7 +53,7 @@ def compare(case: AnyCase, ours: Mapping[str, np.ndarray], theirs: Mapping[str, 
         _compare_errors(outcome, ours, theirs)
     else:
         for name in theirs.keys() - ours.keys():
-            outcome.problems.append(f"{name}: Keras has it, rustdl has not")
+            outcome.problems.append(f"{name}: {MISSING}")
         for name, b in _pairs(ours, theirs):
             outcome.arrays += 1
             error, problem = distance(ours[name], b, tolerance(case))
@@ -155,7 +156,7 @@ def settle(
     """Lets Keras in double precision decide whether a difference is no more than the rounding of Keras itself."""
     if "error" in exact:
         return
-    remaining = [p for p in outcome.problems if p.partition(": ")[0] not in ours]
+    remaining = [f"{name}: {MISSING}" for name in theirs.keys() - ours.keys()]
     for name, b in _pairs(ours, theirs):
         _, problem = distance(ours[name], b, tolerance(outcome.case))
         if not problem or _is_meant(outcome.case, name):
