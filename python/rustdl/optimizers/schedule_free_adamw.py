@@ -80,10 +80,11 @@ class ScheduleFreeAdamW(Optimizer):
         old = z.value
         self.assign_add(v, (ops.square(gradient) - v) * (1 - self.beta_2))
         correction_2 = 1 - ops.power(ops.cast(self.beta_2, dtype), step)
-        self.assign_sub(z, rate * gradient / (ops.sqrt(v / correction_2) + self.epsilon))
-        mean = (variable - (1 - self.beta_1) * old) / self.beta_1
-        mean = (1 - 1.0 / step) * mean + (1.0 / step) * z
-        self.assign(variable, (1 - self.beta_1) * z + self.beta_1 * mean)
+        update = rate * gradient / (ops.sqrt(v / correction_2) + self.epsilon)
+        self.assign(z, old - update)
+        # y = (1 - beta_1) z + beta_1 x with the mean x += (z - x) / t, but without x, whose recovery from y rounds.
+        towards_mean = (old - self.beta_1 * update - variable) / step
+        self.assign_add(variable, towards_mean - (1 - self.beta_1) * update)
 
     def get_config(self) -> dict[str, Any]:
         return {
