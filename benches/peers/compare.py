@@ -17,6 +17,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -29,6 +30,9 @@ FRAMEWORKS = {
     "torch-channels_last": ("torch", "PyTorch, eager, channels_last", ("torch",)),
     "torch-compile": ("torch", "PyTorch, torch.compile", ("torch",)),
 }
+
+# Seconds between two turns: OpenMP's threads spin for 0.2 s after their last work, on a core that the next one needs.
+SETTLE = 0.4
 
 
 class Worker:
@@ -82,6 +86,7 @@ def measure(case: str, frameworks: list[str], rounds: int, seconds: float) -> di
         worker.close()
     for _ in range(rounds):
         for worker in workers:
+            time.sleep(SETTLE)
             taken, answer = results[worker.framework], worker.ask(go=True)
             if isinstance(taken, list) and "seconds" in answer:
                 taken.append(answer["seconds"])
