@@ -78,8 +78,10 @@ class ScheduleFreeAdamW(Optimizer):
             rate = rate * ops.minimum(step / self.warmup_steps, 1.0)
         z, v = self._momentums[index], self._velocities[index]
         old = z.value
-        self.assign_add(v, (ops.square(gradient) - v) * (1 - self.beta_2))
-        correction_2 = 1 - ops.power(ops.cast(self.beta_2, dtype), step)
+        # Rounded once for both: at the first steps the roundings of v and of its correction then cancel.
+        beta_2 = ops.cast(self.beta_2, dtype)
+        self.assign_add(v, (ops.square(gradient) - v) * (1 - beta_2))
+        correction_2 = 1 - ops.power(beta_2, step)
         update = rate * gradient / (ops.sqrt(v / correction_2) + self.epsilon)
         self.assign(z, old - update)
         # y = (1 - beta_1) z + beta_1 x with the mean x += (z - x) / t, but without x, whose recovery from y rounds.
