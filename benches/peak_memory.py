@@ -83,9 +83,12 @@ def torch_trainer(case: Case, style: str):
     x, y = make_data(case)
     inputs = torch.from_numpy(np.moveaxis(x, -1, -3).copy() if x.ndim >= 4 else x)
     labels = torch.from_numpy(y).long()
+    if case.vocabulary:  # logits of all tokens in one list
+        labels = labels.flatten()
     if style == "channels_last":
         inputs = inputs.to(memory_format=torch.channels_last)
-    batches = list(zip(inputs.split(case.batch_size), labels.split(case.batch_size), strict=True))
+    labels_of_batch = len(labels) // case.batches
+    batches = list(zip(inputs.split(case.batch_size), labels.split(labels_of_batch), strict=True))
 
     def train() -> dict[str, float]:
         model, optimizer = build_torch(torch, case)
@@ -96,7 +99,7 @@ def torch_trainer(case: Case, style: str):
         for _ in range(PASSES):
             for batch, target in batches:
                 optimizer.zero_grad(set_to_none=True)
-                loss_of(model(batch), target.flatten()).backward()
+                loss_of(model(batch), target).backward()
                 optimizer.step()
         return status()
 
