@@ -18,6 +18,8 @@ const KC_BYTES: usize = 512 * 4;
 const MC_BYTES: usize = 512 << 10;
 /// Rows that are packed side by side: a multiple of all tiles.
 const GROUP: usize = MAX_MR;
+/// Elements of A packed at a time where its columns lie side by side: they stay in the L1 cache.
+const PACK_CHUNK: usize = 4096;
 /// Columns of B packed at a time.
 const NC: usize = 4096;
 
@@ -283,20 +285,27 @@ unsafe fn blocks<T: Float>(p: &Product<'_, T>, kc: usize, mc: usize, buffers: Bu
     }
 }
 
-/// Packs the rows of A in groups, one after another.
+/// Packs the rows of A in groups. Where they are columns in memory, some lines of memory at a time for all groups, so
+/// that each cache line is fetched once and the hardware sees whole lines go by.
 unsafe fn pack_a<T: Float>(p: &Product<'_, T>, at: Block, dst: *mut T) {
-    for i in (0..at.m).step_by(GROUP) {
-        let row = (at.i + i) as isize;
-        let pack = Pack {
-            k: at.k,
-            count: GROUP.min(at.m - i),
-            width: GROUP,
-            src: p.a.offset(row * p.a_rs + at.at as isize * p.a_cs),
-            step: p.a_cs,
-            line: p.a_rs,
-            dst: dst.add(i * at.k),
-        };
-        pack.run(p.level);
+    let chunk = match p.a_rs == 1 {
+        true => (PACK_CHUNK / at.m).clamp(8, at.k),
+        false => at.k,
+    };
+    for first in (0..at.k).step_by(chunk) {
+        for i in (0..at.m).step_by(GROUP) {
+            let row = (at.i + i) as isize;
+            let pack = Pack {
+                k: chunk.min(at.k - first),
+                count: GROUP.min(at.m - i),
+                width: GROUP,
+                src: p.a.offset(row * p.a_rs + (at.at + first) as isize * p.a_cs),
+                step: p.a_cs,
+                line: p.a_rs,
+                dst: dst.add(i * at.k + first * GROUP),
+            };
+            pack.run(p.level);
+        }
     }
 }
 

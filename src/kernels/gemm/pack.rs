@@ -38,13 +38,26 @@ impl<T: Float> Kernel for Pack<T> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<I: Isa>(self) {
-        if self.line == 1 {
+        if self.line == 1 && self.width <= <T::Simd<I> as Lanes<T>>::N {
+            copy_narrow::<T, T::Simd<I>>(&self)
+        } else if self.line == 1 {
             copy::<T, T::Simd<I>>(&self)
         } else if self.step == 1 && <T::Simd<I> as Lanes<T>>::N > 1 {
             transpose::<T, T::Simd<I>>(&self)
         } else {
             gather(&self, 0, self.k, 0)
         }
+    }
+}
+
+/// Lines lie side by side, and a vector holds them: a load and a store for each k.
+#[inline(always)]
+unsafe fn copy_narrow<T: Float, L: Lanes<T>>(p: &Pack<T>) {
+    let (mut src, mut dst) = (p.src, p.dst);
+    for _ in 0..p.k {
+        L::store_partial(dst, L::load_partial(src, p.count), p.width);
+        src = src.wrapping_offset(p.step);
+        dst = dst.wrapping_add(p.width);
     }
 }
 

@@ -10,21 +10,24 @@ use crate::par;
 use crate::simd::Float;
 
 /// Most elements of C, beyond which parts of C occupy the threads without packing much twice.
-const SMALL: usize = 128 * 512;
+const SMALL: usize = 512 * 512;
+/// Most elements of all parts together, which are written and read once more.
+const SUMS: usize = 1 << 20;
 
-/// The number of parts for `p`; 1 means not to split.
+/// The number of parts for `p`, a power of two that threads share evenly; 1 means not to split.
 pub(super) fn parts<T: Float>(p: &Product<'_, T>) -> usize {
     let size = p.m * p.n;
     if size > SMALL || p.packed.is_some() || size * p.k < 1 << 20 {
         return 1;
     }
-    (p.k / terms(size)).clamp(1, 16)
+    let most = (p.k / terms(size)).min(SUMS / size).clamp(1, 16);
+    1 << most.ilog2()
 }
 
 /// Least terms of a part of a product with so many elements: more where there are few, since a part
 /// should be worth a thread's while.
 fn terms(elements: usize) -> usize {
-    if elements > 64 * 64 { 640 } else { 2048 }
+    if elements > 64 * 64 { 384 } else { 2048 }
 }
 
 /// The product in `parts` parts.
