@@ -308,11 +308,19 @@ impl<T: Copy, const ROWS: bool> Op for Expand<T, ROWS> {
         let (dst, a) = (cx.reg::<T>(ins.dst), cx.reg::<T>(ins.args[0]));
         if ROWS {
             for r in 0..cx.rows {
-                std::slice::from_raw_parts_mut(dst.add(r * cx.cols), cx.cols).fill(*a.add(r));
+                repeat(dst.add(r * cx.cols), cx.cols, *a.add(r));
             }
         } else {
-            std::slice::from_raw_parts_mut(dst, cx.len(ins)).fill(*a);
+            repeat(dst, cx.len(ins), *a);
         }
+    }
+}
+
+/// `n` times the value. Not the standard library's `fill`, which is a function of its own without the instruction set.
+#[inline(always)]
+unsafe fn repeat<T: Copy>(dst: *mut T, n: usize, value: T) {
+    for i in 0..n {
+        dst.add(i).write(value);
     }
 }
 

@@ -5,8 +5,10 @@ use super::plan::Plan;
 use super::reduce::{CHUNK, COL_SPAN};
 use std::ops::Range;
 
-/// Elements of a task, roughly: large against the cost of starting one, small against a second-level cache.
+/// Most elements of a task, roughly: small against a second-level cache.
 pub(super) const GRAIN: usize = 32 << 10;
+/// Least elements of a task, roughly: large against the cost of starting one.
+const LEAST: usize = 8 << 10;
 
 /// Pieces into which the rows of a column reduction are cut at most.
 const MAX_SPLITS: usize = 64;
@@ -22,6 +24,11 @@ pub(super) struct Cut {
     pub by_chunks: bool,
 }
 
+/// Elements of a task in a domain of so many: few tasks of unequal number would leave threads without work.
+fn grain(elements: usize) -> usize {
+    (elements / 16).clamp(LEAST, GRAIN)
+}
+
 pub(super) fn pieces(n: usize, each: usize) -> usize {
     n.div_ceil(each.max(1))
 }
@@ -30,6 +37,7 @@ impl Cut {
     pub fn new(plan: &Plan, layout: &Layout) -> Cut {
         let (outer, rows, cols) = (layout.outer_len(), layout.rows, layout.cols);
         let reduces = plan.phases.iter().any(|p| !p.reduces.is_empty());
+        let grain = grain(outer * rows * cols);
         let mut cut = Cut {
             outer: 1,
             rows: rows.max(1),
@@ -45,11 +53,11 @@ impl Cut {
             return cut;
         } else {
             if !plan.whole_rows && !reduces {
-                cut.cols = GRAIN.min(cols.max(1));
+                cut.cols = grain.next_multiple_of(plan.block.max(1)).min(cols.max(1));
             }
             if cut.cols >= cols {
                 let step = plan.block_rows;
-                cut.rows = (GRAIN / cols.max(1))
+                cut.rows = (grain / cols.max(1))
                     .max(1)
                     .next_multiple_of(step)
                     .min(rows.max(1));
@@ -57,7 +65,7 @@ impl Cut {
                 cut.rows = 1;
             }
             if cut.rows >= rows {
-                cut.outer = (GRAIN / (rows * cols).max(1)).clamp(1, outer.max(1));
+                cut.outer = (grain / (rows * cols).max(1)).clamp(1, outer.max(1));
             }
         }
         // Rows without elements still have row values.
@@ -73,7 +81,8 @@ impl Cut {
     fn cut_for_columns(&mut self, plan: &Plan, layout: &Layout, reduces: bool) {
         let (outer, rows, cols) = (layout.outer_len(), layout.rows, layout.cols);
         let sums = outer / layout.group.max(1);
-        let splits = (outer * rows * cols / GRAIN / sums.max(1)).clamp(1, MAX_SPLITS);
+        let elements = outer * rows * cols;
+        let splits = (elements / grain(elements) / sums.max(1)).clamp(1, MAX_SPLITS);
         if layout.group == 1 {
             self.rows = rows
                 .div_ceil(splits)
