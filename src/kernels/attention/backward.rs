@@ -1,6 +1,8 @@
 //! The backward pass: five products for each tile, of which two compute it again.
 
-use super::product::{Left, Out, Right, copy_rows, pack_columns, panels_len, product};
+use super::product::{
+    Left, Out, Right, copy_rows, pack_columns, panels_len, product, product_below,
+};
 use super::tile::{Back, Dots, Logits, Site};
 use super::{Heads, Operands, Shared, Spec, blocks};
 use crate::buffer::with_scratch;
@@ -265,24 +267,13 @@ impl<T: Float> Job<'_, T> {
         };
         let to = |ptr: *mut T| Out { ptr, rs: ld };
         let (rows, cols) = (site.rows, site.cols);
+        let seen = |first: usize, last: usize| logits.columns_of(first, last);
+        let seeing = |first: usize, last: usize| logits.rows_of(first, last);
         let left = dense(queries, s.d);
-        product(
-            table,
-            (rows, cols, s.d),
-            left,
-            room.keys,
-            to(room.scores),
-            false,
-        );
+        let size = |width: usize| (rows, cols, width);
+        product_below(table, size(s.d), left, room.keys, to(room.scores), seen);
         let left = dense(outputs, s.v);
-        product(
-            table,
-            (rows, cols, s.v),
-            left,
-            room.values,
-            to(room.grads),
-            false,
-        );
+        product_below(table, size(s.v), left, room.values, to(room.grads), seen);
         entry::<Back<'_, T>>(self.level)(Back {
             logits,
             s: room.scores,
@@ -306,6 +297,7 @@ impl<T: Float> Job<'_, T> {
             right,
             value,
             true,
+            seeing,
         );
         let right = Right::rows(queries, s.d as isize, table);
         product(
@@ -315,6 +307,7 @@ impl<T: Float> Job<'_, T> {
             right,
             key,
             true,
+            seeing,
         );
         let mut query = self.query_gradient(site.b, site.h, part);
         query.ptr = query.ptr.wrapping_offset(site.i as isize * query.rs);
@@ -324,7 +317,7 @@ impl<T: Float> Job<'_, T> {
             cs: 1,
         };
         let right = Right::rows(room.key_rows, s.d as isize, table);
-        product(table, (rows, s.d, cols), left, right, query, true);
+        product(table, (rows, s.d, cols), left, right, query, true, seen);
     }
 
     /// Adds the other parts' gradients of a head's queries to those of the first, in order.

@@ -1,6 +1,8 @@
 //! The forward pass.
 
-use super::product::{Left, Out, Right, copy_rows, pack_columns, panels_len, product};
+use super::product::{
+    Left, Out, Right, copy_rows, pack_columns, panels_len, product, product_below,
+};
 use super::tile::{Finish, Logits, Site, Weigh};
 use super::{Operands, Shared, Spec, blocks, short};
 use crate::buffer::with_scratch;
@@ -128,7 +130,10 @@ impl<T: Float> Block<'_, T> {
                     ptr: acc,
                     rs: s.v as isize,
                 };
-                product(table, (self.rows, s.v, cols), weights, values, out, !first);
+                let size = (self.rows, s.v, cols);
+                product(table, size, weights, values, out, !first, |first, last| {
+                    logits.columns_of(first, last)
+                });
                 first = false;
             }
             if first {
@@ -145,7 +150,6 @@ impl<T: Float> Block<'_, T> {
                 y,
                 y_rs: (s.n * s.v) as isize,
                 lse,
-                lse_rs: 1,
             });
         });
     }
@@ -177,6 +181,9 @@ impl<T: Float> Block<'_, T> {
             ptr: scores,
             rs: ld as isize,
         };
-        product(table, (site.rows, site.cols, s.d), left, right, out, false);
+        let size = (site.rows, site.cols, s.d);
+        product_below(table, size, left, right, out, |first, last| {
+            logits.columns_of(first, last)
+        });
     }
 }

@@ -32,6 +32,12 @@ pub(super) struct Out<T> {
 }
 
 impl<T> Right<T> {
+    /// Row `p`, from column `j` on, with panels of `nr` columns.
+    fn row(&self, p: usize, j: usize, nr: usize) -> *const T {
+        let panel = self.ptr.wrapping_add(j / nr * self.panel + j % nr);
+        panel.wrapping_offset(p as isize * self.rs)
+    }
+
     /// Rows stored one after another, `rs` apart.
     pub fn rows(ptr: *const T, rs: isize, table: &Table<T>) -> Self
     where
@@ -45,7 +51,8 @@ impl<T> Right<T> {
     }
 }
 
-/// `C (m x n) = A (m x k) B (k x n)`, or added to C.
+/// `C (m x n) = A (m x k) B (k x n)`, or added to C, where only some terms count: `terms(first, last)` are those of
+/// the rows `first ..= last` of A, in which all else is 0.
 ///
 /// # Safety
 /// The elements of A and B that the sizes name can be read, those of C written, and C overlaps neither.
@@ -56,35 +63,100 @@ pub(super) unsafe fn product<T: Float>(
     b: Right<T>,
     c: Out<T>,
     accumulate: bool,
+    terms: impl Fn(usize, usize) -> (usize, usize),
 ) {
     let (lanes, nr) = (table.lanes, table.nr());
     let mut j = 0;
     while j < n {
         let nv = panel_nv(n - j, lanes, table.nv);
         let cols = (nv * lanes).min(n - j);
-        let mut tile = Tile {
-            k,
-            a: a.ptr,
-            a_rs: a.rs,
-            a_cs: a.cs,
-            b: b.ptr.wrapping_add(j / nr * b.panel + j % nr),
-            b_rs: b.rs,
-            c: c.ptr.wrapping_add(j),
-            c_rs: c.rs,
-            tail: cols - (nv - 1) * lanes,
-            accumulate,
-            fetch: Fetch::NONE,
-        };
-        let whole = tile.tail == lanes;
+        let tail = cols - (nv - 1) * lanes;
         let mut i = 0;
         while i < m {
             let rows = tile_rows(m - i, table.max_rows(nv), nv);
-            table.get(rows, nv, whole)(&tile);
-            tile.a = tile.a.wrapping_offset(rows as isize * a.rs);
-            tile.c = tile.c.wrapping_offset(rows as isize * c.rs);
+            let (low, high) = terms(i, i + rows - 1);
+            // Rows without terms still have their sums, of a product with 0.
+            let (low, high) = (low.min(k - 1), high.max(low.min(k - 1) + 1));
+            let tile = Tile {
+                k: high - low,
+                a: a.ptr
+                    .wrapping_offset(i as isize * a.rs + low as isize * a.cs),
+                a_rs: a.rs,
+                a_cs: a.cs,
+                b: b.row(low, j, nr),
+                b_rs: b.rs,
+                c: c.ptr.wrapping_offset(i as isize * c.rs).wrapping_add(j),
+                c_rs: c.rs,
+                tail,
+                accumulate,
+                fetch: Fetch::NONE,
+            };
+            table.get(rows, nv, tail == lanes)(&tile);
             i += rows;
         }
         j += cols;
+    }
+}
+
+/// The part of `C (m x n) = A (m x k) B (k x n)` that is asked for: of the rows `first ..= last` at least the columns
+/// `columns(first, last)`, whose end grows with the rows. What else is written is undefined.
+///
+/// # Safety
+/// As [`product`].
+pub(super) unsafe fn product_below<T: Float>(
+    table: &Table<T>,
+    (m, n, k): (usize, usize, usize),
+    a: Left<T>,
+    b: Right<T>,
+    c: Out<T>,
+    columns: impl Fn(usize, usize) -> (usize, usize),
+) {
+    let (lanes, nr) = (table.lanes, table.nr());
+    for j in (0..n).step_by(nr) {
+        let whole = nr.min(n - j);
+        let mut i = 0;
+        while i < m {
+            // Vectors of the panel that these many rows see.
+            let vectors = |rows: usize| {
+                let (low, high) = columns(i, i + rows - 1);
+                match high.clamp(j, j + whole) - j {
+                    seen if low < j + nr => seen.div_ceil(lanes),
+                    _ => 0,
+                }
+            };
+            // As many rows as a narrow tile has, if all of them see little.
+            let most = |nv: usize| tile_rows(m - i, table.max_rows(nv), nv);
+            let narrow = most(1);
+            let rows = match vectors(narrow) {
+                few if few < table.nv && few <= 2 => narrow,
+                _ => most(table.nv),
+            };
+            let seen = vectors(rows) * lanes;
+            let mut at = 0;
+            while at < seen {
+                // Of three vectors the fourth costs less than another tile.
+                let left = if seen - at > 2 * lanes { whole } else { seen };
+                let nv = panel_nv(left - at, lanes, table.nv);
+                let cols = (nv * lanes).min(whole - at);
+                let tail = cols - (nv - 1) * lanes;
+                let tile = Tile {
+                    k,
+                    a: a.ptr.wrapping_offset(i as isize * a.rs),
+                    a_rs: a.rs,
+                    a_cs: a.cs,
+                    b: b.row(0, j + at, nr),
+                    b_rs: b.rs,
+                    c: (c.ptr.wrapping_offset(i as isize * c.rs)).wrapping_add(j + at),
+                    c_rs: c.rs,
+                    tail,
+                    accumulate: false,
+                    fetch: Fetch::NONE,
+                };
+                table.get(rows, nv, tail == lanes)(&tile);
+                at += nv * lanes;
+            }
+            i += rows;
+        }
     }
 }
 

@@ -91,7 +91,6 @@ unsafe fn heads<T: Float>(s: &Spec, x: &Operands<T>, b: usize, h: usize, y: *mut
             y,
             y_rs: s.v as isize,
             lse,
-            lse_rs: 1,
         });
     });
 }

@@ -87,6 +87,19 @@ impl<T: Float> Logits<T> {
         (within(low), within(high))
     }
 
+    /// The columns of the tile that position lets any of the rows `first ..= last` see.
+    pub fn columns_of(&self, first: usize, last: usize) -> (usize, usize) {
+        (self.columns(first).0, self.columns(last).1)
+    }
+
+    /// The rows of the tile that position lets see any of the columns `first ..= last`.
+    pub fn rows_of(&self, first: usize, last: usize) -> (usize, usize) {
+        let site = &self.site;
+        let (low, high) = (self.spec.band).queries(site.j + first, last - first + 1, self.spec.t);
+        let within = |i: usize| i.clamp(site.i, site.i + site.rows) - site.i;
+        (within(low), within(high))
+    }
+
     /// Factors of the weights of row `r`: 0 where dropped. Scratch for them is in `factors`.
     fn dropped<'a>(&self, r: usize, factors: &'a mut [T; super::MAX_COLS]) -> Option<&'a [T]> {
         let key = self.seed?;
@@ -323,7 +336,6 @@ pub(super) struct Finish<T> {
     pub y: *mut T,
     pub y_rs: isize,
     pub lse: *mut T,
-    pub lse_rs: isize,
 }
 
 impl<T: Float> Kernel for Finish<T> {
@@ -339,19 +351,23 @@ unsafe fn finish<T: Float, L: Lanes<T>>(f: &Finish<T>) {
     for r in 0..f.rows {
         let (sum, acc) = (*f.sum.add(r), f.acc.add(r * f.width));
         let y = f.y.offset(r as isize * f.y_rs);
-        let empty = sum == T::ZERO;
-        let factor = if empty { T::ZERO } else { T::ONE / sum };
+        let factor = if sum == T::ZERO {
+            T::ZERO
+        } else {
+            T::ONE / sum
+        };
         over!(L, 0, f.width, |c, n| {
             let x = L::mul(load::<T, L>(acc.add(c), n), L::splat(factor));
             store::<T, L>(y.add(c), x, n);
         });
-        let log = T::from_f64(sum.to_f64().ln());
-        *f.lse.offset(r as isize * f.lse_rs) = if empty {
-            T::INFINITY
-        } else {
-            *f.max.add(r) + log
-        };
     }
+    over!(L, 0, f.rows, |r, n| {
+        let (sum, max) = (load::<T, L>(f.sum.add(r), n), load::<T, L>(f.max.add(r), n));
+        let log = L::add(max, T::log::<L>(sum));
+        let empty = L::eq(sum, L::zero());
+        let log = L::select(empty, L::splat(T::INFINITY), log);
+        store::<T, L>(f.lse.add(r), log, n);
+    });
 }
 
 /// Of the products of a tile and of the gradients of its weights makes the weights and the gradients of the products.
