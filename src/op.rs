@@ -89,6 +89,19 @@ pub trait Op: Any + Debug + Send + Sync {
         None
     }
 
+    /// For an op most of whose output's rows are zeros: an op on the same inputs that computes the other rows (after one
+    /// of zeros) and for each row its number among them, and the op that makes the whole output of these two.
+    fn in_rows(&self, x: &[Aval]) -> Option<[std::sync::Arc<dyn Op>; 2]> {
+        let _ = x;
+        None
+    }
+
+    /// Is row `i` of the output, which has two axes, always row `x[1][i]` of `x[0]`? Then a loop may look its rows up
+    /// there, and the op need not run.
+    fn looks_up_rows(&self) -> bool {
+        false
+    }
+
     /// The op on inputs some of which have one more axis in front, of this size, over which it is to be repeated
     /// (`vmap`); every output has that axis. `None`: there is no rule, and the kernel runs once for each example.
     /// Not asked of [`Kind::Map`], [`Kind::Reduce`] and [`Kind::View`], which need no rule.

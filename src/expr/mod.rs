@@ -22,4 +22,4 @@ pub use ir::{
     BinOp, CmpOp, Id, Node, Out, OutKind, Program, RandomKind, ReduceOp, Scalar, Ty, UnOp,
 };
 pub use lane::{Lane, Sym};
-pub use vm::{Loop, Operand};
+pub use vm::{Lookup, Loop, Operand};

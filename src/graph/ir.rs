@@ -95,6 +95,15 @@ impl Graph {
         Ok(capture.graph)
     }
 
+    /// Appends a node, whose outputs are values that have no maker yet.
+    pub fn push(&mut self, node: Node) {
+        let index = self.nodes.len();
+        for (i, &v) in node.outs.iter().enumerate() {
+            self.values[v].source = Source::Node(index, i);
+        }
+        self.nodes.push(node);
+    }
+
     /// For each value the nodes that read it.
     pub fn readers(&self) -> Vec<SmallVec<[usize; 2]>> {
         let mut readers = vec![SmallVec::new(); self.values.len()];

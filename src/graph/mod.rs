@@ -23,6 +23,7 @@ pub mod plan;
 pub mod remat;
 pub mod schedule;
 pub mod simplify;
+mod sparse;
 pub mod state;
 #[cfg(test)]
 mod tests;
@@ -91,7 +92,7 @@ pub fn compile_step(signature: &Signature) -> Result<Plan> {
 /// # Errors
 /// [`Error::Argument`] when no policy keeps the budget; it says how little memory is enough.
 pub fn compile_within(signature: &Signature, budget: Option<usize>) -> Result<Plan> {
-    let graph = simplify::simplify(ir::Graph::capture(signature)?);
+    let graph = sparse::by_rows(simplify::simplify(ir::Graph::capture(signature)?));
     let build = |graph: ir::Graph, schedule: &Schedule| {
         let units = fuse::fuse(&graph, schedule);
         plan::build(graph, units, signature, schedule)

@@ -35,6 +35,8 @@ struct Planner<'g> {
     blocks: Vec<Block>,
     /// Contiguous copies of strided values.
     copies: HashMap<ValueId, Place>,
+    /// Values that are not made, since all who read them look their rows up: the rows and their numbers.
+    looked_up: HashMap<ValueId, [ValueId; 2]>,
     cells: Vec<Arc<Cell>>,
 }
 
@@ -52,12 +54,18 @@ pub fn build(
         steps: Vec::new(),
         blocks: Vec::new(),
         copies: HashMap::new(),
+        looked_up: HashMap::new(),
         cells: signature.states.iter().map(|s| s.0.clone()).collect(),
     };
     p.place_sources();
     p.keep_old_states(signature);
+    let looked_up = super::sparse::looked_up(&graph, &units);
     for unit in &units {
         match unit {
+            Unit::Node(n) if looked_up.contains(&graph.nodes[*n].outs[0]) => {
+                let node = &graph.nodes[*n];
+                p.looked_up.insert(node.outs[0], [node.ins[0], node.ins[1]]);
+            }
             Unit::Node(n) => p.node(*n)?,
             Unit::Cluster(c) => p.cluster(c)?,
         }
@@ -326,6 +334,7 @@ impl Planner<'_> {
             ids: HashMap::new(),
             ins: Vec::new(),
             layouts: Vec::new(),
+            lookups: Vec::new(),
         };
         let mut columns: HashMap<ValueId, crate::expr::ReduceOp> = HashMap::new();
         for &n in &cluster.nodes {
@@ -381,6 +390,9 @@ impl Planner<'_> {
             made.ids.insert(v, id);
             return id;
         }
+        if let Some(&made_of) = self.looked_up.get(&v) {
+            return self.look_up(v, made_of, made);
+        }
         let mut place = self.place(v);
         let full = merged && aval.shape == cluster.domain;
         if full && !is_contiguous(&aval.shape, &place.strides) {
@@ -405,6 +417,28 @@ impl Planner<'_> {
             strides,
         });
         id
+    }
+
+    /// An operand of a loop over two axes that is read row by row where its numbers say.
+    fn look_up(&mut self, v: ValueId, [rows, numbers]: [ValueId; 2], made: &mut Lowering) -> Id {
+        let width = self.aval(v).shape[1] as isize;
+        let lookup = expr::Lookup {
+            rows: made.ins.len(),
+            numbers: made.ins.len() + 1,
+        };
+        let ids = [(rows, [width, 1]), (numbers, [1, 0])].map(|(of, strides)| {
+            let aval = self.aval(of).clone();
+            made.layouts.push(expr::Operand {
+                dtype: aval.dtype,
+                strides: Strides::from_slice(&strides),
+            });
+            let id = made.builder.operand(Ty::of(aval.dtype));
+            made.ins.push((aval, self.place(of)));
+            id
+        });
+        made.lookups.push(lookup);
+        made.ids.insert(v, ids[0]);
+        ids[0]
     }
 
     fn emit(
@@ -453,7 +487,10 @@ impl Planner<'_> {
         } else {
             dims.len() - 1
         };
-        let body = Loop::new(&program, dims, &made.layouts, &layouts, col_dims);
+        let body = match made.lookups.as_slice() {
+            [] => Loop::new(&program, dims, &made.layouts, &layouts, col_dims),
+            lookups => Loop::with_lookups(&program, dims, &made.layouts, &layouts, lookups),
+        };
         let ins = made.ins.iter().map(|(a, p)| self.operand(a, p)).collect();
         let outs = places.iter().map(|(a, p)| self.operand(a, p)).collect();
         let name = if cluster.nodes.len() == 1 {
@@ -703,6 +740,7 @@ struct Lowering {
     ids: HashMap<ValueId, Id>,
     ins: Vec<(Aval, Place)>,
     layouts: Vec<expr::Operand>,
+    lookups: Vec<expr::Lookup>,
 }
 
 /// The value of a tensor all of whose elements are stored once.

@@ -54,17 +54,9 @@ pub fn rematerialize(graph: &Graph, policy: Policy) -> Graph {
                 *v = late(graph, &mut out, &again, &mut copies, *v);
             }
         }
-        push(&mut out, node);
+        out.push(node);
     }
     out
-}
-
-fn push(out: &mut Graph, node: Node) {
-    let index = out.nodes.len();
-    for (i, &v) in node.outs.iter().enumerate() {
-        out.values[v].source = Source::Node(index, i);
-    }
-    out.nodes.push(node);
 }
 
 /// The value that a late reader of `v` reads: `v`, or its copy, made now if there is none.
@@ -107,7 +99,7 @@ fn late(
                 *o = out.values.len() - 1;
             }
             copy.backward = true;
-            push(out, copy);
+            out.push(copy);
             stack.pop();
         } else {
             stack.extend(missing);

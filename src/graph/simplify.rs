@@ -48,10 +48,7 @@ pub fn simplify(graph: Graph) -> Graph {
             }
             candidates.push(index);
         }
-        for (i, &v) in node.outs.iter().enumerate() {
-            out.values[v].source = Source::Node(index, i);
-        }
-        out.nodes.push(node);
+        out.push(node);
     }
     out.outputs = graph.outputs.iter().map(|&v| renamed[v]).collect();
     out.updates = graph.updates.iter().map(|&v| renamed[v]).collect();

@@ -292,3 +292,71 @@ fn cells_may_exchange_their_values() {
     assert_eq!(cells[0].get().to_vec::<f32>().unwrap(), [5.0, 6.0, 7.0]);
     assert_eq!(cells[1].get().to_vec::<f32>().unwrap(), [0.0, 1.0, 2.0]);
 }
+
+/// A step of gradient descent with momentum on a table of which few rows are read; `more` sees the table's gradient.
+fn table_step(
+    table: &Tensor,
+    momentum: &Tensor,
+    idx: &Tensor,
+    more: impl Fn(&Tensor) -> Result<Vec<Tensor>>,
+) -> Result<Vec<Tensor>> {
+    let table = &table.leaf();
+    let rows = crate::ops::gather::embedding(table, idx)?;
+    let loss = rows
+        .multiply(&rows)?
+        .multiply(&rows)?
+        .sum(Axes::all(), false)?;
+    let g = backward(
+        std::slice::from_ref(&loss),
+        None,
+        std::slice::from_ref(table),
+        false,
+    )?;
+    let g = g[0].as_ref().unwrap();
+    let decay = Tensor::weak(0.9, DType::F32)?;
+    let m = momentum.multiply(&decay)?.add(g)?;
+    let mut outs = vec![table.subtract(&m.multiply(&decay)?)?, m];
+    outs.extend(more(g)?);
+    Ok(outs)
+}
+
+/// The gradient of an embedding has as many rows as were read, where only an optimizer reads it.
+#[test]
+fn gradients_of_tables_are_kept_by_rows() {
+    let (n, width) = (500, 37);
+    let table = arange(&[n, width], -1.0, 0.0002);
+    let momentum = arange(&[n, width], 0.5, -0.0001);
+    // Equal, negative and first and last rows among them.
+    let idx: Vec<i64> = (0..60)
+        .map(|i| (i * 83) % 97 - 40)
+        .chain([0, 499, -1, 7, 7])
+        .collect();
+    let idx = Tensor::from_slice(&idx, &[idx.len()]).unwrap();
+    let inputs = [table, momentum, idx];
+    let placeholders: Vec<Tensor> = inputs
+        .iter()
+        .map(|t| Tensor::placeholder(t.shape(), t.dtype()).unwrap())
+        .collect();
+    let steps = |more: &dyn Fn(&Tensor) -> Result<Vec<Tensor>>| {
+        same(&inputs, |t| table_step(&t[0], &t[1], &t[2], more));
+        let p = &placeholders;
+        let outs = table_step(&p[0], &p[1], &p[2], more).unwrap();
+        let plan = compile(p, &outs).unwrap();
+        plan.steps().iter().map(|s| s.name).collect::<Vec<_>>()
+    };
+    let alone = steps(&|_| Ok(vec![]));
+    let has = |steps: &[&str], name: &str| steps.contains(&name);
+    assert!(
+        has(&alone, "sum_rows") && !has(&alone, "spread_rows"),
+        "{alone:?}"
+    );
+    assert!(!has(&alone, "scatter_add"), "{alone:?}");
+    // Elementwise, but one of a loop that reduces: the whole array is made, from the rows.
+    let summed = steps(&|g| Ok(vec![g.multiply(g)?.sum(Axes::from(-1), false)?]));
+    assert!(!has(&summed, "scatter_add"), "{summed:?}");
+    // Read by something else: as without rows.
+    let product = steps(&|g| Ok(vec![g.matmul(&g.transpose(None)?)?]));
+    assert!(has(&product, "scatter_add"), "{product:?}");
+    let result = steps(&|g| Ok(vec![g.clone()]));
+    assert!(has(&result, "scatter_add"), "{result:?}");
+}

@@ -107,6 +107,58 @@ pub fn scatter<T: Element>(
     }
 }
 
+/// The sums of those rows of `u [m, inner]` that have the same index, in the order of their first appearance, as rows
+/// 1, 2, .. of `rows [m + 1, inner]`; all else in it is 0. `numbers[k]` is the row of index `k`, 0 where there is none.
+pub fn sum_rows<T: Element>(
+    g: &Geometry,
+    idx: &[i64],
+    u: &[T],
+    rows: &mut [T],
+    numbers: &mut [i32],
+    add: impl Fn(T, T) -> T + Sync,
+) {
+    assert!(numbers.len() == g.n && idx.len() == g.m && rows.len() == (g.m + 1) * g.inner);
+    numbers.fill(0);
+    with_scratch::<i64, _>(g.m, |places| {
+        let mut count = 0;
+        for (place, &i) in places.iter_mut().zip(idx) {
+            place.write(match resolve(i, g.n) {
+                None => i64::MAX, // dropped
+                Some(k) => {
+                    if numbers[k] == 0 {
+                        count += 1;
+                        numbers[k] = count;
+                    }
+                    numbers[k].into()
+                }
+            });
+        }
+        // SAFETY: every element was just written.
+        let places = unsafe { std::slice::from_raw_parts(places.as_ptr().cast::<i64>(), g.m) };
+        let n = count as usize + 1;
+        let (used, rest) = rows.split_at_mut(n * g.inner);
+        let zero = T::from_f64(0.0);
+        scatter(&Geometry { n, ..*g }, places, u, used, Some(zero), add);
+        rest.fill(zero);
+    });
+}
+
+/// `y[i, :] = rows[numbers[i], :]`, for numbers as [`sum_rows`] makes them.
+pub fn spread_rows<T: Element>(inner: usize, rows: &[T], numbers: &[i32], y: &mut [T]) {
+    let per_task = (8192 / inner.max(1)).max(1);
+    let out = Shared(y.as_mut_ptr());
+    assert_eq!(y.len(), numbers.len() * inner);
+    parallel_for(numbers.len().div_ceil(per_task), y.len() * 2, |task| {
+        let first = task * per_task;
+        let numbers = &numbers[first..(first + per_task).min(numbers.len())];
+        // SAFETY: the rows of a task are its own.
+        let part = unsafe { out.slice(first * inner, numbers.len() * inner) };
+        for (row, &k) in part.chunks_exact_mut(inner).zip(numbers) {
+            row.copy_from_slice(&rows[k as usize * inner..][..inner]);
+        }
+    });
+}
+
 /// With an index for each element: tasks own ranges of the outer axis.
 fn scatter_along<T: Element>(
     g: &Geometry,
@@ -241,6 +293,25 @@ mod tests {
         assert_eq!(&y[..4], &[4.0, 5.0, 0.0, 1.0]);
         assert!(y[4..8].iter().all(|v| v.is_nan()));
         assert_eq!(&y[8..12], &[10.0, 11.0, 6.0, 7.0]);
+    }
+
+    #[test]
+    fn rows_that_are_summed_and_spread_are_a_scatter() {
+        for (n, inner, m) in [(50, 3, 20), (9, 2, 40), (1000, 130, 77), (4, 1, 0)] {
+            let g = geometry(1, n, inner, m);
+            let idx: Vec<i64> = (0..m as i64)
+                .map(|j| (j * 7 + 3) % (n as i64 + 2) - 1)
+                .collect();
+            let u: Vec<f64> = (0..m * inner).map(|e| (e as f64 * 0.37).sin()).collect();
+            let mut want = vec![0.0; n * inner];
+            scatter(&g, &idx, &u, &mut want, Some(0.0), |a, b| a + b);
+            let (mut rows, mut numbers) = (vec![f64::NAN; (m + 1) * inner], vec![-1; n]);
+            sum_rows(&g, &idx, &u, &mut rows, &mut numbers, |a, b| a + b);
+            assert!(rows.iter().all(|x| x.is_finite()));
+            let mut y = vec![f64::NAN; n * inner];
+            spread_rows(inner, &rows, &numbers, &mut y);
+            assert_eq!(y, want, "{n} {inner} {m}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Gather and scatter: reading rows at indices, and its transpose, adding to them. Their gradients are each other.
 
 use super::samples::{at, from_index, ints, known, nd, tensor, values};
+use super::sparse_rows::{SpreadRows, SumRows};
 use super::{create, logic, map, math, view};
 use crate::args::Ints;
 use crate::aval::{Aval, DType, Shape, broadcast, normalize_axis};
@@ -13,6 +14,7 @@ use crate::op::{Avals, Grads, Op, Run, Sample, Vjp, one};
 use crate::tensor::Tensor;
 use crate::with_element;
 use smallvec::smallvec;
+use std::sync::Arc;
 
 /// The axis that is indexed, and whether there is one list of indices or one for each position.
 #[derive(Debug, Clone, Copy)]
@@ -217,6 +219,19 @@ impl Op for Scatter {
             Scatter(places, self.1),
             &[&x[0], &x[1]]
         )?]))
+    }
+    fn in_rows(&self, x: &[Aval]) -> Option<[Arc<dyn Op>; 2]> {
+        let (places, u) = (self.0, &x[1]);
+        // More rows than the sums have, one of zeros included.
+        let large = |m: usize, inner: usize| places.n >= 2 * (m + 1) && inner >= 16;
+        let suits = self.1 == Combine::Add
+            && (places.axis, places.along) == (0, false)
+            && matches!(u.dtype, DType::F32 | DType::F64)
+            && matches!(u.shape[..], [m, inner] if large(m, inner));
+        suits.then(|| {
+            let sums: Arc<dyn Op> = Arc::new(SumRows { n: places.n });
+            [sums, Arc::new(SpreadRows)]
+        })
     }
     fn run(&self, cx: &mut Run) {
         let m = cx.ins[1].shape()[self.0.axis];

@@ -37,6 +37,7 @@ pub mod samples;
 pub mod scan;
 pub mod solve;
 pub mod sort;
+mod sparse_rows;
 pub mod spectral;
 pub mod statistics;
 pub mod view;

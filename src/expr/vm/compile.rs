@@ -98,7 +98,9 @@ impl<'a> Compiler<'a> {
             .iter()
             .any(|a| a.col == 0 && (a.row != 0 || a.outer.iter().any(|&s| s != 0)));
         let mut block_rows = 1;
-        if whole_rows && !((reduces || row_operands) && layout.cols >= 256) {
+        // Rows that are looked up do not lie side by side.
+        let looks_up = layout.ins.iter().any(|a| a.numbers.is_some());
+        if whole_rows && !looks_up && !((reduces || row_operands) && layout.cols >= 256) {
             block_rows = (block / layout.cols.max(1))
                 .clamp(1, 256)
                 .min(layout.rows.max(1));

@@ -110,7 +110,11 @@ impl<'a> Machine<'a> {
     unsafe fn point_at(&self, r: usize, c: usize) {
         let accesses = self.layout.ins.iter().chain(&self.layout.outs);
         for (k, access) in accesses.enumerate() {
-            let offset = r as isize * access.row + c as isize * access.col;
+            let row = match access.numbers {
+                None => r,
+                Some(k) => (*self.bases.add(k)).cast::<i32>().add(r).read() as usize,
+            };
+            let offset = row as isize * access.row + c as isize * access.col;
             let address =
                 (*self.bases.add(k)).wrapping_offset(offset * access.dtype.size() as isize);
             self.regs.add(k).write(address);

@@ -1,6 +1,6 @@
 //! The domain of a loop and the layouts of its operands, with dimensions merged as far as all of them allow.
 
-use super::Operand;
+use super::{Lookup, Operand};
 use crate::aval::DType;
 use crate::expr::ir::{OutKind, Program};
 use smallvec::{SmallVec, smallvec};
@@ -13,6 +13,8 @@ pub(super) struct Access {
     pub outer: SmallVec<[isize; 4]>,
     pub row: isize,
     pub col: isize,
+    /// The operand that holds the numbers of the rows to read instead of the domain's own.
+    pub numbers: Option<usize>,
 }
 
 /// The domain as `outer... x rows x cols`.
@@ -38,13 +40,15 @@ enum Role {
 }
 
 impl Layout {
-    /// The layout of `program` over `dims`, of which the `col_dims` before the last are reduced by `Col` outputs.
+    /// The layout of `program` over `dims`, of which the `col_dims` before the last are reduced by `Col` outputs. With
+    /// `lookups` the domain has two dimensions, which stay.
     pub fn new(
         program: &Program,
         dims: &[usize],
         ins: &[Operand],
         outs: &[Operand],
         col_dims: usize,
+        lookups: &[Lookup],
     ) -> Layout {
         let rank = dims.len();
         let has_col = program
@@ -85,6 +89,7 @@ impl Layout {
         let mut merged = Merged {
             dims: SmallVec::new(),
             strides: vec![SmallVec::new(); strides.len()],
+            rigid: !lookups.is_empty(),
         };
         // Sums over several axes of which one has no elements: one axis without elements stands for all.
         let reduced = |i: &usize| role(*i) == Role::Reduced;
@@ -94,7 +99,11 @@ impl Layout {
                 merged.push(dims[i], role(i), strides.iter().map(|s| s[i]));
             }
         }
-        merged.into_layout(ins, outs, keeps_inner, has_col, usize::from(!nothing))
+        let mut layout = merged.into_layout(ins, outs, keeps_inner, has_col, usize::from(!nothing));
+        for x in lookups {
+            layout.ins[x.rows].numbers = Some(x.numbers);
+        }
+        layout
     }
 
     /// Steps through the outer dimensions.
@@ -111,12 +120,15 @@ impl Layout {
 struct Merged {
     dims: SmallVec<[(usize, Role); 6]>,
     strides: Vec<SmallVec<[isize; 6]>>,
+    /// Nothing is merged.
+    rigid: bool,
 }
 
 impl Merged {
     /// Appends a dimension, merging it with the one before where every operand steps through both evenly.
     fn push(&mut self, dim: usize, role: Role, strides: impl Iterator<Item = isize> + Clone) {
-        let fits = self.dims.last().is_some_and(|&(_, last)| last == role)
+        let fits = !self.rigid
+            && self.dims.last().is_some_and(|&(_, last)| last == role)
             && strides
                 .clone()
                 .zip(&self.strides)
@@ -183,6 +195,7 @@ impl Merged {
                 outer: s[..rank - 2].iter().copied().collect(),
                 row: s[rank - 2],
                 col: s[rank - 1],
+                numbers: None,
             });
         let ins = access.by_ref().take(ins.len()).collect();
         let outs = access.collect();
@@ -228,7 +241,7 @@ mod tests {
     #[test]
     fn contiguous_elementwise_is_one_dimension() {
         let (dims, c) = ([2, 3, 4], operand(&[12, 4, 1]));
-        let l = Layout::new(&add(), &dims, &[c.clone(), c.clone()], &[c], 0);
+        let l = Layout::new(&add(), &dims, &[c.clone(), c.clone()], &[c], 0, &[]);
         assert_eq!((l.outer.len(), l.rows, l.cols), (0, 1, 24));
         assert_eq!(l.ins[0].col, 1);
     }
@@ -236,7 +249,14 @@ mod tests {
     #[test]
     fn a_bias_keeps_two_dimensions() {
         let (dims, c) = ([2, 3, 4], operand(&[12, 4, 1]));
-        let l = Layout::new(&add(), &dims, &[c.clone(), operand(&[0, 0, 1])], &[c], 0);
+        let l = Layout::new(
+            &add(),
+            &dims,
+            &[c.clone(), operand(&[0, 0, 1])],
+            &[c],
+            0,
+            &[],
+        );
         assert_eq!((l.outer.len(), l.rows, l.cols), (0, 6, 4));
         assert_eq!((l.ins[1].row, l.ins[1].col), (0, 1));
     }
@@ -252,12 +272,13 @@ mod tests {
             &[operand(&[60, 20, 5, 1])],
             &[operand(&[5, 0, 0, 1])],
             2,
+            &[],
         );
         assert_eq!(
             (l.outer.as_slice(), l.rows, l.cols, l.group),
             (&[2][..], 12, 5, 1)
         );
-        let l = Layout::new(&p, &[7], &[operand(&[1])], &[operand(&[1])], 0);
+        let l = Layout::new(&p, &[7], &[operand(&[1])], &[operand(&[1])], 0, &[]);
         assert_eq!((l.rows, l.cols), (1, 7));
     }
 
@@ -269,6 +290,7 @@ mod tests {
             &[operand(&[]), operand(&[])],
             &[operand(&[])],
             0,
+            &[],
         );
         assert_eq!((l.rows, l.cols, l.len()), (1, 1, 1));
         let l = Layout::new(
@@ -277,6 +299,7 @@ mod tests {
             &[operand(&[9, 9]), operand(&[0, 0])],
             &[operand(&[1, 1])],
             0,
+            &[],
         );
         assert_eq!((l.rows, l.cols, l.ins[0].col), (1, 1, 0));
     }

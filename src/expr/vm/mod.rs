@@ -44,6 +44,16 @@ impl Operand {
     }
 }
 
+/// An operand of which row `i` of the domain reads row `numbers[i]`: the sums for a few rows of a large table stand for
+/// a whole array, whose other rows all read one row of zeros.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lookup {
+    /// The operand, with the strides that it had if its rows were those of the domain.
+    pub rows: usize,
+    /// The operand, of type `i32` and constant along the second dimension, that holds the numbers.
+    pub numbers: usize,
+}
+
 /// A program made ready to run over a domain.
 #[derive(Clone, Debug)]
 pub struct Loop {
@@ -67,6 +77,32 @@ impl Loop {
         outs: &[Operand],
         col_dims: usize,
     ) -> Loop {
+        Loop::build(program, dims, ins, outs, col_dims, &[])
+    }
+
+    /// Prepares an elementwise `program` for the domain `dims` of two dimensions, both longer than 1, as [`Loop::new`]
+    /// does, with operands that are read by [`Lookup`].
+    pub fn with_lookups(
+        program: &Program,
+        dims: &[usize],
+        ins: &[Operand],
+        outs: &[Operand],
+        lookups: &[Lookup],
+    ) -> Loop {
+        assert!(dims.len() == 2 && dims.iter().all(|&n| n > 1) && !program.has_reduce());
+        let plain = |x: &Lookup| ins[x.numbers].dtype == DType::I32 && x.rows != x.numbers;
+        assert!(lookups.iter().all(plain), "row numbers are 32-bit integers");
+        Loop::build(program, dims, ins, outs, 0, lookups)
+    }
+
+    fn build(
+        program: &Program,
+        dims: &[usize],
+        ins: &[Operand],
+        outs: &[Operand],
+        col_dims: usize,
+        lookups: &[Lookup],
+    ) -> Loop {
         assert_eq!(
             ins.len(),
             program.operands().len(),
@@ -77,7 +113,7 @@ impl Loop {
             program.outs().len(),
             "one layout for each output of the program"
         );
-        let layout = layout::Layout::new(program, dims, ins, outs, col_dims);
+        let layout = layout::Layout::new(program, dims, ins, outs, col_dims, lookups);
         let plan = compile::compile(program, &layout, simd::level());
         let cut = cut::Cut::new(&plan, &layout);
         let moved = ins
@@ -102,7 +138,7 @@ impl Loop {
     /// # Safety
     /// `ins` and `outs` must hold one pointer for each operand and output, to element 0 of the domain, aligned for the
     /// dtype; every element that the layout reaches must be readable, or writable, for the length of the call; elements
-    /// of `Bool` operands must be 0 or 1.
+    /// of `Bool` operands must be 0 or 1, and row numbers within their operand.
     pub unsafe fn run(&self, ins: &[*const u8], outs: &[*mut u8]) {
         debug_assert_eq!(
             (ins.len(), outs.len()),

@@ -1,6 +1,7 @@
 //! The VM against the reference interpreter: every operation, dtype, layout, reduction, and random programs.
 
 mod elementwise;
+mod lookups;
 mod rows;
 mod runs;
 
