@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed
 SOURCES := $(shell find src -name '*.rs') Cargo.toml pyproject.toml
 export CARGO_TERM_COLOR ?= always
 
-.PHONY: help demo test test-rust test-python lint bench compare wheel docs clean
+.PHONY: help demo test test-rust test-python lint bench compare peers wheel docs clean
 
 help:
 	@echo "make demo     train a convnet on real digit images, save, reload, draw the results"
@@ -15,6 +15,7 @@ help:
 	@echo "make lint     rustfmt, clippy, ruff, mypy"
 	@echo "make bench    Rust benchmarks (criterion)"
 	@echo "make compare  training steps against Keras, PyTorch and TensorFlow where installed"
+	@echo "make peers    builds candle and burn, which make compare then measures too"
 	@echo "make docs     documentation as HTML"
 
 $(VENV)/.made:
@@ -75,6 +76,12 @@ bench:
 compare: install
 	@echo "== against the peers that are installed"
 	$(BIN)/python benches/peers/compare.py
+
+# Libraries in Rust, built for this processor; `make compare` runs without them where they are not built.
+peers:
+	@echo "== building candle and burn: some minutes"
+	@RUSTFLAGS="-C target-cpu=native" cargo build --release --locked --manifest-path benches/peers/rust/Cargo.toml || \
+	{ echo "candle and burn cannot be built here (burn needs Rust >= 1.95): make compare leaves them out"; exit 1; }
 
 docs: install
 	$(BIN)/pip install --quiet sphinx pydata-sphinx-theme myst-nb

@@ -1,4 +1,4 @@
-"""Compares rustdl with Keras on JAX, a jitted JAX step, Keras on TensorFlow, and PyTorch.
+"""Compares rustdl with Keras on JAX, a jitted JAX step, Keras on TensorFlow, PyTorch, candle and burn.
 
 Each framework lives in its own process. The processes take turns, round after round, and only one of them works at a
 time, so that whatever else the machine does falls on all of them alike. The table gives the time of a step as the
@@ -20,6 +20,8 @@ import sys
 import time
 from pathlib import Path
 
+import rust_peers
+
 HERE = Path(__file__).resolve().parent
 FRAMEWORKS = {
     "rustdl": ("rustdl", "rustdl, `fit` / `predict_on_batch`", ("rustdl",)),
@@ -29,6 +31,8 @@ FRAMEWORKS = {
     "torch": ("torch", "PyTorch, eager", ("torch",)),
     "torch-channels_last": ("torch", "PyTorch, eager, channels_last", ("torch",)),
     "torch-compile": ("torch", "PyTorch, torch.compile", ("torch",)),
+    "candle": ("candle", "candle", ("candle",)),
+    "burn": ("burn", "burn, backend Flex", ("burn",)),
 }
 
 # Seconds between two turns: OpenMP's threads spin for 0.2 s after their last work, on a core that the next one needs.
@@ -133,6 +137,7 @@ def machine() -> list[str]:
             versions.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
             continue
+    versions += rust_peers.versions()
     load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
     now = datetime.datetime.now(datetime.UTC)
     return [

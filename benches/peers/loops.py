@@ -10,8 +10,9 @@ from collections.abc import Callable
 import numpy as np
 from case import Case, make_data
 from models import build_keras, build_torch
+from rust_peers import PEERS, RustPeer
 
-Loop = Callable[[int], None]
+Loop = Callable[[int], object]
 
 
 def keras_fit(framework: str, case: Case) -> Loop:
@@ -128,6 +129,8 @@ def torch_loop(case: Case, style: str) -> Loop:
 
 def make_loop(framework: str, case: Case) -> Loop:
     """The loop of a framework; raises ImportError where it is not installed."""
+    if framework in PEERS:
+        return RustPeer(framework, case).run
     if framework.startswith("torch"):
         return torch_loop(case, framework.partition("-")[2] or "eager")
     if framework == "jax":
