@@ -109,6 +109,16 @@ impl Lanes<f32> for Avx512 {
     unsafe fn div(a: __m512, b: __m512) -> __m512 {
         _mm512_div_ps(a, b)
     }
+    /// The reciprocal from 14 bits by one step of Newton's, and a correction of the quotient by its remainder (Markstein
+    /// 1990): 5 operations where a division keeps its unit for 16 cycles. That all ratios are rounded right was tried
+    /// on all of them (`ratios_are_rounded_as_divisions`).
+    #[inline(always)]
+    unsafe fn div_ratio(a: __m512, b: __m512) -> __m512 {
+        let r = _mm512_rcp14_ps(b);
+        let r = _mm512_fmadd_ps(_mm512_fnmadd_ps(b, r, _mm512_set1_ps(1.0)), r, r);
+        let q = _mm512_mul_ps(a, r);
+        _mm512_fmadd_ps(_mm512_fnmadd_ps(b, q, a), r, q)
+    }
     #[inline(always)]
     unsafe fn fma(a: __m512, b: __m512, c: __m512) -> __m512 {
         _mm512_fmadd_ps(a, b, c)
@@ -561,5 +571,48 @@ impl Lanes<f64> for Avx512 {
     #[inline(always)]
     unsafe fn igt(a: __m512i, b: __m512i) -> __mmask8 {
         _mm512_cmpgt_epi64_mask(a, b)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bits of all `a / (a + add)`, for every `step`-th `f32` from 0 to `last`, both ways.
+    #[target_feature(enable = "avx512f,avx512dq")]
+    unsafe fn compare(add: f32, last: f32, step: u32) {
+        let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+        for first in (0..=last.to_bits()).step_by(16 * step as usize) {
+            let bits = _mm512_add_epi32(_mm512_set1_epi32(first as i32), lanes);
+            let a = _mm512_castsi512_ps(bits);
+            let b = _mm512_add_ps(a, _mm512_set1_ps(add));
+            let (fast, exact) = (<Avx512 as Lanes<f32>>::div_ratio(a, b), _mm512_div_ps(a, b));
+            let differ =
+                _mm512_cmpneq_epi32_mask(_mm512_castps_si512(fast), _mm512_castps_si512(exact));
+            assert_eq!(differ, 0, "near {} / (it + {add})", f32::from_bits(first));
+        }
+    }
+
+    fn ratios(step: u32) {
+        if std::arch::is_x86_feature_detected!("avx512f")
+            && std::arch::is_x86_feature_detected!("avx512dq")
+        {
+            // SAFETY: the CPU has the instructions.
+            unsafe {
+                compare(1.0, 1.0, step);
+                compare(2.0, 1e30, step);
+            }
+        }
+    }
+
+    #[test]
+    fn ratios_are_rounded_as_divisions_sampled() {
+        ratios(4099);
+    }
+
+    #[test]
+    #[ignore = "all of them: seconds in an optimised build"]
+    fn ratios_are_rounded_as_divisions() {
+        ratios(1);
     }
 }

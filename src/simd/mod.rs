@@ -130,6 +130,12 @@ pub trait Lanes<T>: Copy + Send + Sync + 'static {
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
     /// `a / b`
     unsafe fn div(a: Self::V, b: Self::V) -> Self::V;
+    /// `a / b` where `0 <= a < b` and `1 <= b < 2^100`, with `a` such that `b` is `1 + a` or `2 + a` rounded: the ratios
+    /// that `sigmoid` and `tanh` take. Rounded as [`Lanes::div`] does, but faster where division is slow.
+    #[inline(always)]
+    unsafe fn div_ratio(a: Self::V, b: Self::V) -> Self::V {
+        Self::div(a, b)
+    }
     /// `a * b + c`, rounded once.
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// `c - a * b`, rounded once.

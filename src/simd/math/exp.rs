@@ -64,10 +64,11 @@ pub unsafe fn expm1<T: Coef, L: Lanes<T>>(x: L::V) -> L::V {
 
 #[inline(always)]
 pub unsafe fn sigmoid<T: Coef, L: Lanes<T>>(x: L::V) -> L::V {
-    // Of e^-|x|, which does not overflow: 1 / (1 + e) for x >= 0, e / (1 + e) below.
+    // Of e = e^-|x|, which does not overflow: t = e / (1 + e) for x < 0, 1 - t from there on.
     let one = L::splat(T::ONE);
     let e = exp::<T, L>(L::neg(L::abs(x)));
-    L::div(L::select(L::lt(x, L::zero()), e, one), L::add(one, e))
+    let t = L::div_ratio(e, L::add(one, e));
+    L::select(L::lt(x, L::zero()), t, L::sub(one, t))
 }
 
 #[inline(always)]
@@ -75,7 +76,7 @@ pub unsafe fn tanh<T: Coef, L: Lanes<T>>(x: L::V) -> L::V {
     // t / (t + 2) with t = e^(2|x|) - 1.
     let a = L::min(c::<T, L>(T::TANH_ONE), L::abs(x));
     let t = expm1_core::<T, L>(L::add(a, a));
-    L::copysign(L::div(t, L::add(t, c::<T, L>(2.0))), x)
+    L::copysign(L::div_ratio(t, L::add(t, c::<T, L>(2.0))), x)
 }
 
 /// `(e^a / 2, e^-a / 2)` for `a >= 0`.
