@@ -15,7 +15,7 @@ use crate::expr::ReduceOp;
 use crate::kernels::rnn::{self, Cell, Given, Spec};
 use crate::op;
 use crate::op::{Avals, Grads, Op, Run, Vjp};
-use crate::ops::{linalg, map, reduce, view};
+use crate::ops::{concat, linalg, map, reduce, view};
 use crate::tensor::Tensor;
 
 /// What both ops know.
@@ -43,6 +43,11 @@ impl Config {
         }
     }
 
+    /// Outputs that are kept for the gradient: activations if any, h before each step, and c or the GRU's product.
+    fn kept(&self) -> usize {
+        1 + usize::from(self.cell.saved() > 0) + usize::from(self.cell.keeps_more())
+    }
+
     /// A number for the forward op with this configuration.
     fn number(&self) -> u64 {
         let bits = [
@@ -58,7 +63,8 @@ impl Config {
 }
 
 /// Inputs: x, recurrent weights, h, (c), (bias), (recurrent bias), (mask). Outputs: y, h, (c), and
-/// with `keep` what the gradient reads: activations, h and (c) before each step.
+/// with `keep` what the gradient reads: (activations), h before each step, (c before each step, or of a GRU the
+/// recurrent part of the candidate).
 #[derive(Debug)]
 struct Recurrence {
     config: Config,
@@ -102,9 +108,11 @@ impl Op for Recurrence {
             outs.push(of(&[batch, units]));
         }
         if self.keep {
-            outs.push(timed(config.cell.saved()));
+            if config.cell.saved() > 0 {
+                outs.push(timed(config.cell.saved()));
+            }
             outs.push(timed(1));
-            if config.is_lstm() {
+            if config.cell.keeps_more() {
                 outs.push(timed(1));
             }
         }
@@ -117,7 +125,7 @@ impl Op for Recurrence {
     fn vjp(&self, cx: &Vjp) -> Result<Grads> {
         let inputs: Vec<Tensor> = (0..cx.inputs()).map(|i| cx.x(i).clone()).collect();
         let results = self.results();
-        let outputs = results + if self.keep { results } else { 0 };
+        let outputs = results + if self.keep { self.config.kept() } else { 0 };
         if (results..outputs).any(|i| cx.g_opt(i).is_some()) {
             return through(cx, |x| compose::forward(&self.config, x));
         }
@@ -128,6 +136,8 @@ impl Op for Recurrence {
         };
         let config = &self.config;
         let mut operands = vec![inputs[1].clone()];
+        let simple = config.cell.saved() == 0;
+        operands.extend(simple.then(|| made[0].clone()));
         operands.extend_from_slice(&made[results..]);
         if config.given.mask {
             operands.extend(inputs.last().cloned());
@@ -137,9 +147,9 @@ impl Op for Recurrence {
         }
         let back = bind(RecurrenceGrad { config: *config }, &refs(&operands))?;
         let (dx, rest) = back.split_first().expect("the gradient of the inputs");
-        let (dr, states) = match config.cell {
-            Cell::Gru => (&rest[0], &rest[1..]),
-            _ => (dx, rest),
+        let (da, states) = match config.cell {
+            Cell::Gru => (Some(&rest[0]), &rest[1..]),
+            _ => (None, rest),
         };
         let mut grads: Grads = smallvec::smallvec![None; inputs.len()];
         grads[0] = Some(dx.clone());
@@ -149,22 +159,33 @@ impl Op for Recurrence {
                 let n = t.shape()[2];
                 view::reshape_to(t, &[t.shape()[0] * t.shape()[1], n])
             };
-            let before = rows(&made[results + 1])?;
-            grads[1] = Some(linalg::matmul(&linalg::swap(&before)?, &rows(dr)?)?);
+            let before = linalg::swap(&rows(&operands[2])?)?;
+            let to = |g: &Tensor| linalg::matmul(&before, g);
+            grads[1] = Some(recurrent_part(
+                &rows(dx)?,
+                da.map(rows).transpose()?,
+                1,
+                to,
+            )?);
         }
         let mut at = 2;
         for g in states {
             grads[at] = Some(g.clone());
             at += 1;
         }
-        for (there, g) in [(config.given.bias, dx), (config.given.recurrent_bias, dr)] {
-            if there {
-                if cx.wants(at) {
-                    let sum = reduce::reduce(ReduceOp::Sum, g, &[0, 1])?;
-                    grads[at] = Some(view::reshape_to(&sum, &g.shape()[2..])?);
-                }
-                at += 1;
+        let sum = |g: &Tensor| {
+            let sum = reduce::reduce(ReduceOp::Sum, g, &[0, 1])?;
+            view::reshape_to(&sum, &g.shape()[2..])
+        };
+        if config.given.bias {
+            if cx.wants(at) {
+                grads[at] = Some(sum(dx)?);
             }
+            at += 1;
+        }
+        if config.given.recurrent_bias && cx.wants(at) {
+            let da = da.map(&sum).transpose()?;
+            grads[at] = Some(recurrent_part(&sum(dx)?, da, 0, |g| Ok(g.clone()))?);
         }
         Ok(grads)
     }
@@ -175,10 +196,13 @@ impl Op for Recurrence {
         rnn::forward(&spec, self.config.given, self.keep, cx.ins, cx.outs);
     }
 
-    /// What is kept of the gates takes the place of what they were computed from; a GRU keeps more.
+    /// What is kept of the gates takes the place of what they were computed from; of a simple recurrence, the outputs
+    /// if they come in the order of time.
     fn overwrites(&self, i: usize) -> Option<usize> {
-        let kept = 2 + usize::from(self.config.is_lstm());
-        (i == kept && self.config.cell != Cell::Gru).then_some(0)
+        match self.config.cell.saved() {
+            0 => (i == 0 && !self.config.reverse).then_some(0),
+            _ => (self.keep && i == self.results()).then_some(0),
+        }
     }
 
     fn lineage(&self) -> &[u64] {
@@ -186,8 +210,9 @@ impl Op for Recurrence {
     }
 }
 
-/// Inputs: recurrent weights, activations, h and (c) before each step, (mask), gradients of y, h, (c).
-/// Outputs: gradients of x, for a GRU of the recurrent products, of the first h and (c).
+/// Inputs: recurrent weights, activations (of a simple recurrence y), h before each step, (c before each step, or of a
+/// GRU the recurrent part of the candidate), (mask), gradients of y, h, (c). Outputs: gradients of x, for a GRU of the
+/// recurrent part of the candidate, of the first h and (c).
 #[derive(Debug)]
 struct RecurrenceGrad {
     config: Config,
@@ -204,7 +229,7 @@ impl Op for RecurrenceGrad {
         let state = Aval::new(&[gates[0], x[0].shape[0]], x[0].dtype);
         let mut outs: Avals = smallvec::smallvec![Aval::new(&gates, x[0].dtype)];
         if self.config.cell == Cell::Gru {
-            outs.push(outs[0].clone());
+            outs.push(x[2].clone());
         }
         outs.push(state.clone());
         if self.config.is_lstm() {
@@ -223,10 +248,28 @@ impl Op for RecurrenceGrad {
         rnn::backward(&spec, self.config.given.mask, cx.ins, cx.outs);
     }
 
-    /// The gradients of the gates take the place of what was kept of them.
+    /// The gradients of the gates take the place of what was kept of them (which are by time, as they are; outputs may be
+    /// in another order).
     fn overwrites(&self, i: usize) -> Option<usize> {
-        (i == 0 && self.config.cell != Cell::Gru).then_some(1)
+        let by_time = self.config.cell.saved() > 0 || !self.config.reverse;
+        (i == 0 && by_time).then_some(1)
     }
+}
+
+/// `f` of the gradient of the recurrent products: `gates`, that of the inputs, but for a GRU's candidate, whose own is
+/// `candidate`. The gates lie along `axis` of both.
+fn recurrent_part(
+    gates: &Tensor,
+    candidate: Option<Tensor>,
+    axis: usize,
+    f: impl Fn(&Tensor) -> Result<Tensor>,
+) -> Result<Tensor> {
+    let Some(candidate) = candidate else {
+        return f(gates);
+    };
+    let others = gates.shape()[axis] - candidate.shape()[axis];
+    let parts = vec![f(&view::narrow(gates, axis, 0, others)?)?, f(&candidate)?];
+    concat::concatenate(parts, axis as i64)
 }
 
 fn refs(tensors: &[Tensor]) -> Vec<&Tensor> {

@@ -15,10 +15,14 @@ pub(super) struct Backward<T> {
     pub recurrent: *const T,
     /// What the forward call kept.
     pub saved: *const T,
+    /// Of a simple recurrence the outputs instead.
+    pub y: *const T,
     /// See `saved`.
     pub before_h: *const T,
     /// See `saved`.
     pub before_c: *const T,
+    /// See `saved`.
+    pub product: *const T,
     /// `[batch, steps]`; may be null.
     pub mask: *const bool,
     /// Gradients: of the outputs `[batch, steps, U]`, ...
@@ -29,8 +33,9 @@ pub(super) struct Backward<T> {
     pub gc: *const T,
     /// `[batch, steps, G U]`: gradients of what the gates are computed from, ...
     pub dx: *mut T,
-    /// ... and for a GRU of the recurrent products; null for others, where they are the same.
-    pub dr: *mut T,
+    /// ... and for a GRU `[batch, steps, U]`, of the candidate's recurrent product. Those of other gates and cells are the
+    /// inputs'.
+    pub da: *mut T,
     /// Gradients of the first states.
     pub dh: *mut T,
     /// See `dh`.

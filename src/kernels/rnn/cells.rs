@@ -109,7 +109,7 @@ impl<T: Float> Rows<'_, T> {
                 stepped: start + self.step,
             };
             let (units, from) = (s.units, row * s.units + self.at);
-            if !f.saved.is_null() {
+            if !f.before_h.is_null() {
                 let place = at.timed * units + self.at;
                 copy::<T, L>(self.old.add(from), f.before_h.add(place), self.width);
                 if !f.before_c.is_null() {
@@ -134,6 +134,9 @@ impl<T: Float> Rows<'_, T> {
                         .add((at.timed * s.cell.saved() + g) * units + self.at);
                     zero::<T, L>(kept, self.width);
                 }
+            }
+            if !f.product.is_null() {
+                zero::<T, L>(f.product.add(at.timed * units + self.at), self.width);
             }
         }
     }
@@ -277,7 +280,10 @@ impl<'a, T: Float> Pass<T, Rows<'a, T>> for Gru {
         rows.keep::<L, W>(at, 0, j, n, z);
         rows.keep::<L, W>(at, 1, j, n, r);
         rows.keep::<L, W>(at, 2, j, n, t);
-        rows.keep::<L, W>(at, 3, j, n, a);
+        if !rows.f.product.is_null() {
+            let place = at.timed * units + rows.at + j;
+            store::<T, L, W>(rows.f.product.add(place), a, n);
+        }
         // z h + (1 - z) t = t + z (h - t)
         rows.give::<L, W>(at, j, n, L::fma(z, L::sub(h, t), t));
     }
@@ -293,7 +299,6 @@ impl<'a, T: Float, const ACTIVATION: u8> Pass<T, Rows<'a, T>> for Simple<ACTIVAT
             1 => L::max_nan(z, L::zero()),
             _ => z,
         };
-        rows.keep::<L, W>(at, 0, j, n, h);
         rows.give::<L, W>(at, j, n, h);
     }
 }
@@ -340,8 +345,8 @@ impl<T: Float> BackRows<'_, T> {
             }
             zero::<T, L>(self.gates.add(row * gates * units), gates * units);
             zero::<T, L>(b.dx.add(at.timed * gates * units), gates * units);
-            if !b.dr.is_null() {
-                zero::<T, L>(b.dr.add(at.timed * gates * units), gates * units);
+            if !b.da.is_null() {
+                zero::<T, L>(b.da.add(at.timed * units), units);
             }
         }
     }
@@ -374,9 +379,6 @@ impl<T: Float> BackRows<'_, T> {
         let (b, units, gates) = (self.b, self.b.spec.units, self.b.spec.cell.gates());
         store::<T, L, W>(self.gates.add((at.row * gates + g) * units + j), r, n);
         store::<T, L, W>(b.dx.add((at.timed * gates + g) * units + j), x, n);
-        if !b.dr.is_null() {
-            store::<T, L, W>(b.dr.add((at.timed * gates + g) * units + j), r, n);
-        }
     }
 }
 
@@ -445,10 +447,8 @@ impl<'a, T: Float> Pass<T, BackRows<'a, T>> for Gru {
             rows.saved::<L, W>(at, 0, j, n),
             rows.saved::<L, W>(at, 1, j, n),
         );
-        let (t, a) = (
-            rows.saved::<L, W>(at, 2, j, n),
-            rows.saved::<L, W>(at, 3, j, n),
-        );
+        let t = rows.saved::<L, W>(at, 2, j, n);
+        let a = load::<T, L, W>(rows.b.product.add(at.timed * units + j), n);
         let before = load::<T, L, W>(rows.b.before_h.add(at.timed * units + j), n);
         let ph = rows.dh.add(at.row * units + j);
         let dh = load::<T, L, W>(ph, n);
@@ -457,7 +457,9 @@ impl<'a, T: Float> Pass<T, BackRows<'a, T>> for Gru {
         let dr = L::mul(L::mul(dt, a), sigmoid_slope::<T, L>(r));
         rows.give::<L, W>(at, 0, j, n, (dz, dz));
         rows.give::<L, W>(at, 1, j, n, (dr, dr));
-        rows.give::<L, W>(at, 2, j, n, (dt, L::mul(dt, r)));
+        let da = L::mul(dt, r);
+        rows.give::<L, W>(at, 2, j, n, (dt, da));
+        store::<T, L, W>(rows.b.da.add(at.timed * units + j), da, n);
         store::<T, L, W>(ph, L::mul(dh, z), n);
     }
 }
@@ -471,7 +473,7 @@ impl<'a, T: Float, const ACTIVATION: u8> Pass<T, BackRows<'a, T>> for Simple<ACT
         n: usize,
     ) {
         let units = rows.b.spec.units;
-        let h = rows.saved::<L, W>(at, 0, j, n);
+        let h = load::<T, L, W>(rows.b.y.add(at.stepped * units + j), n);
         let ph = rows.dh.add(at.row * units + j);
         let dh = load::<T, L, W>(ph, n);
         let d = match ACTIVATION {

@@ -31,12 +31,15 @@ pub(super) struct Forward<T> {
     pub h: *mut T,
     /// See `h`.
     pub c: *mut T,
-    /// `[batch, steps, S U]`, kept for the gradient; may be null, as the next two then are.
-    pub saved: *mut T,
-    /// `[batch, steps, U]`: the state before each step, by the time of its input.
+    /// `[batch, steps, U]`, kept for the gradient as the next three are: the state before each step, by the time of its
+    /// input. All null where nothing is kept.
     pub before_h: *mut T,
-    /// The same of c.
+    /// `[batch, steps, S U]`: the gates after their activations, by time; null for a simple recurrence.
+    pub saved: *mut T,
+    /// Of an LSTM as `before_h`.
     pub before_c: *mut T,
+    /// Of a GRU `[batch, steps, U]`: the recurrent part of the candidate, by time.
+    pub product: *mut T,
 }
 
 // SAFETY: the arrays are the caller's; tasks write different rows.

@@ -50,14 +50,18 @@ impl Cell {
             _ => 1,
         }
     }
-    /// Values kept for the gradient, in units: the gates after their activations, and for a GRU the
-    /// recurrent part of the candidate.
+    /// Gates whose activations are kept for the gradient, in units; of a simple recurrence the outputs say all.
     #[inline(always)]
     pub fn saved(self) -> usize {
         match self {
-            Cell::Lstm | Cell::Gru => 4,
-            _ => 1,
+            Cell::Lstm | Cell::Gru => self.gates(),
+            _ => 0,
         }
+    }
+    /// Is something else kept, one value a unit: of an LSTM c before each step, of a GRU the recurrent part of the
+    /// candidate?
+    pub fn keeps_more(self) -> bool {
+        matches!(self, Cell::Lstm | Cell::Gru)
     }
 }
 

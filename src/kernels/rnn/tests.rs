@@ -71,15 +71,17 @@ fn both_passes(cell: Cell, batch: usize, steps: usize, units: usize) -> Vec<Vec<
     ins.push(noise(wide, 5));
     let mut outs = vec![rows * units, state];
     outs.extend((0..lstm).map(|_| state));
-    outs.extend([rows * cell.saved() * units, rows * units]);
-    outs.extend((0..lstm).map(|_| rows * units));
+    let simple = cell.saved() == 0;
+    outs.extend((!simple).then_some(rows * cell.saved() * units));
+    outs.extend((0..=usize::from(cell.keeps_more())).map(|_| rows * units));
     let mut made = with_views(&ins, &outs, |i, o| forward(&spec, GIVEN, true, i, o));
     let mut operands = vec![ins[1].clone()];
+    operands.extend(simple.then(|| made[0].clone()));
     operands.extend_from_slice(&made[2 + lstm..]);
     operands.extend([noise(rows * units, 6), noise(state, 7)]);
     operands.extend((0..lstm).map(|_| noise(state, 8)));
     let mut outs = vec![rows * wide];
-    outs.extend((0..usize::from(cell == Cell::Gru)).map(|_| rows * wide));
+    outs.extend((cell == Cell::Gru).then_some(rows * units));
     outs.extend((0..=lstm).map(|_| state));
     made.extend(with_views(&operands, &outs, |i, o| {
         backward(&spec, false, i, o)

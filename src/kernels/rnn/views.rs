@@ -50,7 +50,8 @@ impl<'v, 'a: 'v, I: Iterator<Item = &'v mut ViewMut<'a>>> Put<I> {
 /// Runs all steps. Operands: inputs times weights `[batch, steps, G U]`, recurrent weights
 /// `[U, G U]`, first h and (LSTM) c `[batch, U]`, and as given the biases `[G U]` and the mask
 /// `[batch, steps]`. Results: outputs `[batch, steps, U]`, last h and c; with `keep` what
-/// [`backward`] reads: activations `[batch, steps, S U]`, h and c before each step.
+/// [`backward`] reads: activations `[batch, steps, S U]` if any are kept, h before each step, and of an LSTM c, of a GRU
+/// the recurrent part of the candidate.
 pub fn forward(spec: &Spec, given: Given, keep: bool, ins: &[View], outs: &mut [ViewMut]) {
     match outs[0].dtype() {
         DType::F64 => forward_of::<f64>(spec, given, keep, ins, outs),
@@ -75,17 +76,19 @@ fn forward_of<T: Float>(s: &Spec, given: Given, keep: bool, ins: &[View], outs: 
         y: put.next(true, rows * u),
         h: put.next(true, state),
         c: put.next(is_lstm, state),
-        saved: put.next(keep, rows * s.cell.saved() * u),
+        saved: put.next(keep && s.cell.saved() > 0, rows * s.cell.saved() * u),
         before_h: put.next(keep, rows * u),
         before_c: put.next(keep && is_lstm, rows * u),
+        product: put.next(keep && s.cell == Cell::Gru, rows * u),
     };
     // SAFETY: contiguous arrays of these sizes; results never overlap anything.
     unsafe { super::forward::run(&f) }
 }
 
-/// Gradients of all steps. Operands: recurrent weights, what the forward pass kept, the mask if
-/// there is one, gradients of outputs and of the last states. Results: gradients of the inputs
-/// `[batch, steps, G U]`, for a GRU of the recurrent products, and of the first states.
+/// Gradients of all steps. Operands: recurrent weights, what the forward pass kept (of a simple recurrence the outputs in
+/// the place of activations), the mask if there is one, gradients of outputs and of the last states. Results: gradients
+/// of the inputs `[batch, steps, G U]`, for a GRU that of the candidate's recurrent product `[batch, steps, U]` (those of
+/// the other gates are the inputs'), and of the first states. The first may lie where the activations are.
 pub fn backward(spec: &Spec, mask: bool, ins: &[View], outs: &mut [ViewMut]) {
     match outs[0].dtype() {
         DType::F64 => backward_of::<f64>(spec, mask, ins, outs),
@@ -101,15 +104,17 @@ fn backward_of<T: Float>(s: &Spec, mask: bool, ins: &[View], outs: &mut [ViewMut
     let b = Backward::<T> {
         spec: *s,
         recurrent: take.next(true, u * gates * u),
-        saved: take.next(true, rows * s.cell.saved() * u),
+        saved: take.next(s.cell.saved() > 0, rows * s.cell.saved() * u),
+        y: take.next(s.cell.saved() == 0, rows * u),
         before_h: take.next(true, rows * u),
         before_c: take.next(is_lstm, rows * u),
+        product: take.next(s.cell == Cell::Gru, rows * u),
         mask: take.next(mask, rows),
         gy: take.next(true, rows * u),
         gh: take.next(true, state),
         gc: take.next(is_lstm, state),
         dx: put.next(true, rows * gates * u),
-        dr: put.next(s.cell == Cell::Gru, rows * gates * u),
+        da: put.next(s.cell == Cell::Gru, rows * u),
         dh: put.next(true, state),
         dc: put.next(is_lstm, state),
     };

@@ -58,7 +58,8 @@ fn by_tanh_slope(g: &Tensor, t: &Tensor) -> Result<Tensor> {
     math::subtract(g, &product(g, &product(t, t)?)?)
 }
 
-/// The new states, and the values kept, from input and recurrent product.
+/// The new states, and the values kept (the gates, and of a GRU the recurrent part of the candidate), from input and
+/// recurrent product.
 fn step(cell: Cell, x: &Tensor, a: &Tensor, old: &[Tensor]) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
     let (xs, products) = (parts(x, cell.gates())?, parts(a, cell.gates())?);
     let total = |g: usize| math::add(&xs[g], &products[g]);
@@ -86,18 +87,9 @@ fn step(cell: Cell, x: &Tensor, a: &Tensor, old: &[Tensor]) -> Result<(Vec<Tenso
             let h = math::add(&t, &product(&z, &math::subtract(&old[0], &t)?)?)?;
             (vec![h], vec![z, r, t, a])
         }
-        Cell::Tanh => {
-            let h = elementary::tanh(&total(0)?)?;
-            (vec![h.clone()], vec![h])
-        }
-        Cell::Relu => {
-            let h = activation::relu(&total(0)?)?;
-            (vec![h.clone()], vec![h])
-        }
-        Cell::Linear => {
-            let h = total(0)?;
-            (vec![h.clone()], vec![h])
-        }
+        Cell::Tanh => (vec![elementary::tanh(&total(0)?)?], vec![]),
+        Cell::Relu => (vec![activation::relu(&total(0)?)?], vec![]),
+        Cell::Linear => (vec![total(0)?], vec![]),
     })
 }
 
@@ -130,8 +122,13 @@ pub(super) fn forward(config: &Config, inputs: &[Tensor]) -> Result<Vec<Tensor>>
                 false => new[0].clone(),
             };
         }
-        let mut ys = vec![y, joined(&kept)?];
+        let (gates, more) = kept.split_at(config.cell.saved());
+        let mut ys = vec![y];
+        if !gates.is_empty() {
+            ys.push(joined(gates)?);
+        }
         ys.extend_from_slice(old);
+        ys.extend_from_slice(more);
         Ok((new, ys))
     };
     let steps = Steps {
@@ -148,7 +145,8 @@ pub(super) fn forward(config: &Config, inputs: &[Tensor]) -> Result<Vec<Tensor>>
 }
 
 /// Gradients of inputs, of recurrent products, and of the states before a step as far as they do not
-/// go through the weights, from those of the states after it.
+/// go through the weights, from those of the states after it. `before` are the states before it, and of a GRU the
+/// recurrent part of the candidate; `kept` the gates, or of a simple recurrence its output.
 fn step_back(
     cell: Cell,
     kept: &[Tensor],
@@ -173,8 +171,8 @@ fn step_back(
             (gates.clone(), gates, vec![zeros(dh)?, product(&dc, f)?])
         }
         Cell::Gru => {
-            let [z, r, t, a] = kept else {
-                unreachable!("four values")
+            let ([z, r, t], a) = (kept, &before[1]) else {
+                unreachable!("three gates")
             };
             let dz = product(
                 &product(dh, &math::subtract(&before[0], t)?)?,
@@ -201,13 +199,17 @@ fn step_back(
 
 /// What [`super::RecurrenceGrad`] computes.
 pub(super) fn gradient(config: &Config, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-    let states = 1 + usize::from(config.is_lstm());
     let (recurrent, saved) = (&inputs[0], &inputs[1]);
-    let before = &inputs[2..2 + states];
-    let at = 2 + states + usize::from(config.given.mask);
+    let simple = config.cell.saved() == 0;
+    let timed = 1 + usize::from(config.cell.keeps_more());
+    let before = &inputs[2..2 + timed];
+    let at = 2 + timed + usize::from(config.given.mask);
     let (gy, init) = (&inputs[at], &inputs[at + 1..]);
 
-    let mut xs = vec![ordered(&swapped(gy)?, config.reverse)?, swapped(saved)?];
+    let mut xs = vec![
+        ordered(&swapped(gy)?, config.reverse)?,
+        ordered(&swapped(saved)?, simple && config.reverse)?,
+    ];
     for b in before {
         xs.push(swapped(b)?);
     }
@@ -216,8 +218,8 @@ pub(super) fn gradient(config: &Config, inputs: &[Tensor]) -> Result<Vec<Tensor>
     }
     let transposed = linalg::swap(recurrent)?;
     let body = |d: &[Tensor], s: &[Tensor]| -> Result<Scanned> {
-        let kept = parts(&s[1], config.cell.saved())?;
-        let mask = config.given.mask.then(|| &s[2 + states]);
+        let kept = parts(&s[1], config.cell.saved().max(1))?;
+        let mask = config.given.mask.then(|| &s[2 + timed]);
         let mut gy = s[0].clone();
         if let Some(mask) = mask.filter(|_| config.zero_masked) {
             gy = logic::where_(mask, &gy, &zeros(&gy)?)?;
@@ -225,7 +227,7 @@ pub(super) fn gradient(config: &Config, inputs: &[Tensor]) -> Result<Vec<Tensor>
         let mut total = d.to_vec();
         total[0] = math::add(&d[0], &gy)?;
         let (mut gates, mut recurrent, mut direct) =
-            step_back(config.cell, &kept, &s[2..2 + states], &total)?;
+            step_back(config.cell, &kept, &s[2..2 + timed], &total)?;
         if let Some(mask) = mask {
             for g in gates.iter_mut().chain(&mut recurrent) {
                 *g = logic::where_(mask, g, &zeros(g)?)?;
@@ -238,7 +240,7 @@ pub(super) fn gradient(config: &Config, inputs: &[Tensor]) -> Result<Vec<Tensor>
         direct[0] = math::add(&direct[0], &linalg::matmul(&through, &transposed)?)?;
         let mut ys = vec![joined(&gates)?];
         if config.cell == Cell::Gru {
-            ys.push(through);
+            ys.push(recurrent[2].clone());
         }
         Ok((direct, ys))
     };
