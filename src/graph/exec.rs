@@ -6,7 +6,7 @@ use crate::aval::{Aval, DType, Shape, Strides, contiguous_strides, is_contiguous
 use crate::bind::{before_kernel, contiguous, panic_error};
 use crate::buffer::{Buffer, View, ViewMut};
 use crate::error::{Error, Result};
-use crate::expr::{Loop, Program};
+use crate::expr::{Loop, Node, Out, OutKind, Program};
 use crate::op::{Op, Run};
 use crate::par;
 use crate::tensor::{Array, Tensor};
@@ -105,10 +105,7 @@ impl Step {
     pub fn is_elementwise(&self) -> bool {
         match &self.body {
             Body::Loop(_, p) | Body::Segments(_, p, _) => {
-                !p.has_reduce()
-                    && p.outs()
-                        .iter()
-                        .all(|o| o.kind == crate::expr::OutKind::Full)
+                !p.has_reduce() && p.outs().iter().all(|o| o.kind == OutKind::Full)
             }
             Body::Kernel(_) => false,
         }
@@ -118,7 +115,14 @@ impl Step {
     pub fn may_overwrite(&self, i: usize, j: usize) -> bool {
         match &self.body {
             Body::Kernel(op) => op.overwrites(i) == Some(j),
-            Body::Loop(..) => self.is_elementwise(),
+            // A column sum of an operand itself reads it after the block's outputs are written.
+            Body::Loop(_, p) => {
+                let sums = |o: &Out| {
+                    matches!(o.kind, OutKind::Col(_))
+                        && matches!(p.nodes()[o.node as usize], Node::Load(k) if usize::from(k) == j)
+                };
+                p.outs()[i].kind == OutKind::Full && !p.outs().iter().any(sums)
+            }
             // Segments run at the same time: an output may take an operand of its own.
             Body::Segments(_, _, counts) => {
                 let (ins, outs) = (self.ins.len(), self.outs.len());

@@ -121,13 +121,15 @@ impl<T: Float> Job<'_, T> {
         let (head, q) = (self.head(b, h), &self.x.query);
         let query = (q.step(), q.feature());
         copy_rows(
+            self.level,
             (s.t, s.d),
             q.at(b, 0, h),
             query,
             self.queries.at(head * s.t * s.d),
         );
         let dense = self.outputs.at(head * s.t * s.v);
-        copy_rows((s.t, s.v), g.at(b, 0, h), (g.step(), g.feature()), dense);
+        let output = (g.step(), g.feature());
+        copy_rows(self.level, (s.t, s.v), g.at(b, 0, h), output, dense);
         entry::<Dots<T>>(self.level)(Dots {
             rows: s.t,
             width: s.v,
@@ -200,7 +202,7 @@ impl<T: Float> Job<'_, T> {
                     ),
                     ld: cols,
                 };
-                copy_rows((count, s.d), key.at(b, j, k), at, key_rows);
+                copy_rows(self.level, (count, s.d), key.at(b, j, k), at, key_rows);
                 self.keys(b, k, part, (j, count), &room);
             }
         });
@@ -211,11 +213,7 @@ impl<T: Float> Job<'_, T> {
         let s = self.spec;
         let (j, cols) = at;
         let (rows, _) = blocks(s);
-        let (key, value) = self.key_gradients(b, k, j);
-        for r in 0..cols as isize {
-            key.ptr.offset(r * key.rs).write_bytes(0, s.d);
-            value.ptr.offset(r * value.rs).write_bytes(0, s.v);
-        }
+        let mut first = true;
         let (low, high) = s.band.queries(j, cols, s.t);
         for h in k * s.groups()..(k + 1) * s.groups() {
             for i in (low / rows * rows..high).step_by(rows) {
@@ -233,9 +231,25 @@ impl<T: Float> Job<'_, T> {
                 };
                 let logits = Logits::new(s, self.x, site);
                 if site.cols > 0 && !logits.is_hidden() {
-                    self.tile(&logits, part, k, room);
+                    if first {
+                        self.clear_keys(b, k, j + site.cols, j + cols);
+                    }
+                    self.tile(&logits, part, k, room, first);
+                    first = false;
                 }
             }
+        }
+        if first {
+            self.clear_keys(b, k, j, j + cols);
+        }
+    }
+
+    /// Zeros as the gradients of the keys `from .. to`.
+    unsafe fn clear_keys(&self, b: usize, k: usize, from: usize, to: usize) {
+        for j in from..to {
+            let (key, value) = self.key_gradients(b, k, j);
+            key.ptr.write_bytes(0, self.spec.d);
+            value.ptr.write_bytes(0, self.spec.v);
         }
     }
 
@@ -249,8 +263,8 @@ impl<T: Float> Job<'_, T> {
         (out(self.out.key, s.d), out(self.out.value, s.v))
     }
 
-    /// One tile: adds its share to all three gradients.
-    unsafe fn tile(&self, logits: &Logits<T>, part: usize, k: usize, room: &Room<T>) {
+    /// One tile: adds its share to all three gradients, of which it is the `first` for these keys.
+    unsafe fn tile(&self, logits: &Logits<T>, part: usize, k: usize, room: &Room<T>, first: bool) {
         let (s, site) = (self.spec, &logits.site);
         let table = Table::<T>::of(self.level);
         let head = self.head(site.b, site.h);
@@ -296,7 +310,7 @@ impl<T: Float> Job<'_, T> {
             turned(room.scores),
             right,
             value,
-            true,
+            !first,
             seeing,
         );
         let right = Right::rows(queries, s.d as isize, table);
@@ -306,7 +320,7 @@ impl<T: Float> Job<'_, T> {
             turned(room.grads),
             right,
             key,
-            true,
+            !first,
             seeing,
         );
         let mut query = self.query_gradient(site.b, site.h, part);

@@ -37,7 +37,8 @@ pub unsafe fn forward<T: Float>(spec: &Spec, x: &Operands<T>, y: *mut T, lse: *m
             // SAFETY: the operands are as `spec` says, and the room is that of this head alone.
             unsafe {
                 pack_columns(level, (s.s, s.d), x.key.at(b, 0, h), key, at(b, h));
-                copy_rows((s.s, s.v), x.value.at(b, 0, h), value, at(b, h).add(keys));
+                let rows = at(b, h).add(keys);
+                copy_rows(level, (s.s, s.v), x.value.at(b, 0, h), value, rows);
             }
         });
         let (rows, _) = blocks(spec);

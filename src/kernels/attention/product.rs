@@ -201,22 +201,20 @@ pub(super) unsafe fn pack_columns<T: Float>(
 /// # Safety
 /// The elements can be read, and `lines * len` written.
 pub(super) unsafe fn copy_rows<T: Float>(
+    level: Level,
     (lines, len): (usize, usize),
     src: *const T,
     (line, step): (isize, isize),
     dst: *mut T,
 ) {
-    for i in 0..lines {
-        let (from, to) = (
-            src.wrapping_offset(i as isize * line),
-            dst.wrapping_add(i * len),
-        );
-        if step == 1 {
-            to.copy_from_nonoverlapping(from, len);
-        } else {
-            for c in 0..len {
-                to.add(c).write(*from.offset(c as isize * step));
-            }
-        }
-    }
+    let pack = Pack {
+        k: lines,
+        count: len,
+        width: len,
+        src,
+        step: line,
+        line: step,
+        dst,
+    };
+    pack.run(level);
 }
