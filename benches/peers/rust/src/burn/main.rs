@@ -4,7 +4,7 @@ mod mlp;
 mod sequence;
 mod vision;
 
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -50,6 +50,23 @@ fn optimizer(case: &Case) -> ModuleOptimizer {
     }
 }
 
+/// Counts what is trained; the running statistics of batch norm are not.
+struct Trained(usize);
+
+impl ModuleVisitor for Trained {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if param.is_require_grad() {
+            self.0 += param.shape().num_elements();
+        }
+    }
+}
+
+fn trained<N: Net>(model: &N) -> usize {
+    let mut count = Trained(0);
+    model.visit(&mut count);
+    count.0
+}
+
 struct Training<N: Net> {
     /// Taken while a step makes the next one of it.
     model: Option<N>,
@@ -61,7 +78,7 @@ struct Training<N: Net> {
 
 impl<N: Net> Peer for Training<N> {
     fn parameters(&self) -> usize {
-        self.model.as_ref().expect("a model").num_params()
+        trained(self.model.as_ref().expect("a model"))
     }
 
     fn run(&mut self, passes: usize) -> f32 {
@@ -84,11 +101,12 @@ impl<N: Net> Peer for Training<N> {
 struct Calls<N: Net> {
     model: N,
     x: N::Input,
+    parameters: usize,
 }
 
 impl<N: Net> Peer for Calls<N> {
     fn parameters(&self) -> usize {
-        self.model.num_params()
+        self.parameters
     }
 
     fn run(&mut self, calls: usize) -> f32 {
@@ -102,14 +120,16 @@ impl<N: Net> Peer for Calls<N> {
 /// The peer of a model that `build` makes on a device.
 fn peer<N: Net>(case: &Case, build: impl Fn(&Case, &Device) -> N) -> Box<dyn Peer> {
     let mut random = Random::new();
+    let device = Device::flex().autodiff();
+    let model = build(case, &device);
     if !case.trains() {
-        let device = Device::flex();
+        let x = N::Input::random(case, &mut random, &Device::flex());
         return Box::new(Calls {
-            model: build(case, &device),
-            x: N::Input::random(case, &mut random, &device),
+            parameters: trained(&model),
+            model: model.valid(),
+            x,
         });
     }
-    let device = Device::flex().autodiff();
     let labels = case.labels_of_batch();
     let batches = (0..case.batches).map(|_| {
         let x = N::Input::random(case, &mut random, &device);
@@ -119,7 +139,7 @@ fn peer<N: Net>(case: &Case, build: impl Fn(&Case, &Device) -> N) -> Box<dyn Pee
         )
     });
     let batches = batches.collect();
-    let (model, rate) = (Some(build(case, &device)), case.learning_rate);
+    let (model, rate) = (Some(model), case.learning_rate);
     Box::new(Training {
         model,
         rule: optimizer(case),
