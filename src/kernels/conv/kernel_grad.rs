@@ -50,6 +50,8 @@ struct Job<'a, T> {
     cor: &'a Correlation,
     blocks: Blocks,
     rows: &'a [Row],
+    /// So many rows each are neighbours in memory: those of a tap, or of a line of taps.
+    adjacent: usize,
     x: *const T,
     dy: *const T,
     dw: *mut T,
@@ -91,6 +93,7 @@ pub(super) fn kernel_grad<T: Float>(s: &ConvShape, x: &[T], dy: &[T], dw: &mut [
         with_scratch::<T, _>(private * (chunks - 1), |sums| {
             let job = Job {
                 rows: fill_rows(&cor, &blocks, table),
+                adjacent: Runs::new(&cor, &blocks.strides).len,
                 cor: &cor,
                 x: x.as_ptr(),
                 dy: dy.as_ptr(),
@@ -275,7 +278,7 @@ unsafe fn run_panel<T: Float, L: Lanes<T>>(
     panel: &Panel<T>,
     segments: &[Segment],
 ) {
-    let c = job.cor.source_group();
+    let c = job.adjacent;
     if c >= MIN_ADJACENT {
         match (panel.columns > L::N, panel.columns.is_multiple_of(L::N)) {
             (true, true) => run_rows::<T, L, 2, false, true>(job, panel, segments, c),

@@ -3,11 +3,12 @@
 //!
 //! Images are `[n, depth, height, width, channels]`, kernels
 //! `[depth, height, width, channels / groups, filters]`. All three directions run the same
-//! register tiles ([`tile`]) over cache-sized regions of the padded source ([`region`]); none
-//! builds an im2col matrix. Kernels of 3 x 3 go through Winograd's algorithm ([`winograd`]), those of
-//! one element through matrix products ([`pointwise`]), where shapes say that it pays, and those of
-//! single channels through loops of their own ([`depthwise`]). Results are the same bits for any
-//! number of threads, since an element's sum depends on shapes alone.
+//! register tiles ([`tile`]) over cache-sized regions of the padded source ([`region`]), without an
+//! im2col matrix. Where shapes say that it pays, kernels of 3 x 3 go through Winograd's algorithm
+//! ([`winograd`]), those of one element through matrix products ([`pointwise`]), large ones through
+//! products over gathered windows ([`lowered`]), and those of single channels through loops of
+//! their own ([`depthwise`]). Results are the same bits for any number of threads, since an
+//! element's sum depends on shapes alone.
 
 // Register tiles are read by row and column number.
 #![allow(clippy::needless_range_loop)]
@@ -16,6 +17,7 @@ mod correlate;
 mod depthwise;
 mod geometry;
 mod kernel_grad;
+mod lowered;
 mod pack;
 mod pointwise;
 mod region;
@@ -69,7 +71,11 @@ pub fn forward<T: Float>(s: &ConvShape, x: &[T], w: &[T], y: &mut [T], epilogue:
     if pointwise::applies(s) {
         return pointwise::forward(s, x, w, y, epilogue);
     }
-    correlate::correlate(&s.forward(), x, w, false, y, epilogue);
+    let cor = s.forward();
+    if !winograd::applies::<T>(&cor) && lowered::applies::<T>(&cor) {
+        return lowered::forward(&cor, x, w, y, epilogue);
+    }
+    correlate::correlate(&cor, x, w, false, y, epilogue);
 }
 
 /// `dx = sum over outputs o and taps t that read it of dy[o] * w[t]`: the transpose of
@@ -101,6 +107,8 @@ pub fn kernel_grad<T: Float>(s: &ConvShape, x: &[T], dy: &[T], dw: &mut [T]) {
         depthwise::kernel_grad(&forward, x, dy, dw);
     } else if winograd::applies::<T>(&forward) {
         winograd::kernel_grad(&forward, x, dy, dw);
+    } else if lowered::applies::<T>(&forward) {
+        lowered::kernel_grad(&forward, x, dy, dw);
     } else {
         kernel_grad::kernel_grad(s, x, dy, dw);
     }

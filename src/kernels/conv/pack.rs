@@ -70,14 +70,17 @@ pub(super) unsafe fn pack_panel<T: Copy + Default>(
         if transposed {
             // w[index][column][group * source + row]
             let base = w.add((index * cor.target_group() + first) * cor.source_c + group * source);
-            for j in 0..panels.width {
-                for r in 0..source {
-                    let v = if j < columns {
-                        *base.add(j * cor.source_c + r)
-                    } else {
-                        T::default()
-                    };
-                    rows[r * panels.width + j].write(v);
+            // Few rows at a time: what is written stays in the first-level cache.
+            for rs in (0..source).step_by(16) {
+                for j in 0..panels.width {
+                    for r in rs..source.min(rs + 16) {
+                        let v = if j < columns {
+                            *base.add(j * cor.source_c + r)
+                        } else {
+                            T::default()
+                        };
+                        rows[r * panels.width + j].write(v);
+                    }
                 }
             }
         } else {

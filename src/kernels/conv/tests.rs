@@ -139,6 +139,29 @@ fn large_kernels_of_one_element() {
 }
 
 #[test]
+fn large_kernels_over_gathered_windows() {
+    let small = shape(2, [1, 7, 9], 230, 130, [1, 3, 3], 2, 1, 1, 1);
+    let wide = shape(1, [2, 5, 13], 68, 145, [1, 3, 9], 1, 2, 4, 1);
+    for s in [&small, &wide] {
+        assert!(lowered::applies::<f32>(&s.forward()), "{s:?}");
+        check::<f32>(s);
+    }
+    let s = shape(1, [1, 7, 9], 120, 129, [1, 3, 3], 2, 1, 0, 1);
+    assert!(lowered::applies::<f64>(&s.forward()), "{s:?}");
+    check::<f64>(&s);
+}
+
+#[test]
+fn lines_of_one_or_several_tiles() {
+    for width in [9, 11, 13, 14, 15, 26, 28, 29, 33] {
+        for (stride, k) in [(1, 5), (1, 16), (2, 33), (3, 20)] {
+            let input = [1, 7, (width - 1) * stride + 3];
+            check::<f32>(&shape(1, input, 3, k, [1, 3, 3], stride, 1, 0, 1));
+        }
+    }
+}
+
+#[test]
 fn positions_around_tile_edges() {
     for width in 1..=30 {
         check::<f32>(&shape(1, [1, 1, width], 2, 20, [1, 1, 3], 1, 1, 1, 1));
@@ -208,8 +231,14 @@ fn blocks_of_rows_columns_and_images() {
 }
 
 #[test]
-fn the_same_bits_for_any_number_of_threads_and_level() {
+fn the_same_bits_for_any_number_of_threads() {
     let s = shape(5, [1, 19, 23], 7, 37, [1, 3, 3], 2, 1, 1, 1);
+    same_bits(&s, &available());
+    same_bits(&shape(5, [1, 9, 11], 230, 130, [1, 3, 3], 2, 1, 1, 1), &[]);
+}
+
+/// The same bits for any number of threads, and on each of the levels.
+fn same_bits(s: &ConvShape, levels: &[Level]) {
     let random = |len, seed| -> Vec<f32> {
         let small = integers(len, seed);
         small
@@ -229,9 +258,9 @@ fn the_same_bits_for_any_number_of_threads_and_level() {
             vec![0.0; s.x_len()],
             vec![0.0; s.w_len()],
         ];
-        forward(&s, &x, &w, &mut all[0], &Epilogue::default());
-        input_grad(&s, &dy, &w, &mut all[1]);
-        kernel_grad(&s, &x, &dy, &mut all[2]);
+        forward(s, &x, &w, &mut all[0], &Epilogue::default());
+        input_grad(s, &dy, &w, &mut all[1]);
+        kernel_grad(s, &x, &dy, &mut all[2]);
         all.concat()
             .iter()
             .map(|v: &f32| v.to_bits())
@@ -244,7 +273,7 @@ fn the_same_bits_for_any_number_of_threads_and_level() {
         assert_eq!(run(), expected, "{threads} threads");
     }
     crate::par::set_threads(before);
-    for level in available() {
+    for &level in levels {
         assert_eq!(with_level(level, run), expected, "{level:?}");
     }
 }
