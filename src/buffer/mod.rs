@@ -167,6 +167,18 @@ impl Buffer {
         unsafe { std::ptr::copy_nonoverlapping(src.ptr(), self.ptr().add(offset), bytes) };
     }
 
+    /// Gives the memory back to the system instead of keeping it for the next buffer of this size.
+    fn release(self) {
+        if !matches!(self.memory, Memory::Pooled) {
+            return;
+        }
+        let buffer = std::mem::ManuallyDrop::new(self);
+        LIVE.fetch_sub(buffer.class, Ordering::Relaxed);
+        // SAFETY: the block came from `system_alloc` with this very class (the pool hands out no other), nobody uses it,
+        // and the buffer is not dropped.
+        unsafe { dealloc(buffer.ptr.as_ptr(), layout(buffer.class)) };
+    }
+
     /// Is the memory somebody else's (and so never written in place)?
     pub fn is_foreign(&self) -> bool {
         matches!(self.memory, Memory::Foreign(_))
@@ -344,7 +356,10 @@ pub fn with_scratch<T: Copy, R>(len: usize, f: impl FnOnce(&mut [MaybeUninit<T>]
     let held = match held {
         Some(b) if b.len() >= bytes && guard::side().is_none() => b,
         other => {
-            drop(other);
+            // What was outgrown is of no use: scratch blocks only grow.
+            if let Some(outgrown) = other {
+                outgrown.release();
+            }
             // A guarded block ends where its use does.
             let room = match guard::side() {
                 None => size_class(bytes),
