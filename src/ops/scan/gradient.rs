@@ -50,8 +50,8 @@ pub(super) struct Backward {
     constants: Vec<usize>,
     /// For each x the stacked output that is its gradient.
     xs: Vec<Option<usize>>,
-    /// Its stacked outputs from this one on are [`Hoist::given`].
-    given: usize,
+    /// Its stacked outputs that are [`Hoist::given`]; some may be gradients of xs as well.
+    given: Vec<usize>,
     /// For each constant its gradient.
     sums: Vec<Option<Sum>>,
 }
@@ -104,6 +104,7 @@ pub(super) fn vjp(scan: &Scan, cx: &Vjp) -> Result<Grads> {
     for (j, found) in back.xs.iter().enumerate() {
         grads[n + j] = found.map(|k| stacked[k].clone());
     }
+    let given: Vec<Tensor> = back.given.iter().map(|&k| stacked[k].clone()).collect();
     let available = Stacked {
         steps: scan.steps.count,
         xs,
@@ -111,7 +112,7 @@ pub(super) fn vjp(scan: &Scan, cx: &Vjp) -> Result<Grads> {
         grads: (0..body.ys.len())
             .map(|j| cx.g_opt(n + j).cloned())
             .collect(),
-        given: &stacked[back.given..],
+        given: &given,
         carried: &finals[back.carries.len()..],
     };
     for (k, sum) in back.sums.iter().enumerate() {
@@ -266,16 +267,18 @@ fn build(scan: &Scan, asked: (Vec<bool>, Vec<bool>)) -> Result<Backward> {
         seeds.push(total.clone());
         symbols.push(total);
     }
-    let mut ys = Vec::new();
-    let mut xs = Vec::new();
-    for g in &d.inputs[n..n + body.xs.len()] {
-        xs.push(g.as_ref().map(|g| {
-            ys.push(g.clone());
+    // What is both (the gradient of `x + f(w, h)` is that of `x` and of `f`) is stacked once.
+    let mut ys: Vec<Tensor> = Vec::new();
+    let mut stack = |t: &Tensor| {
+        let same = |y: &Tensor| y.key().is_some() && y.key() == t.key();
+        ys.iter().position(same).unwrap_or_else(|| {
+            ys.push(t.clone());
             ys.len() - 1
-        }));
-    }
-    let first_given = ys.len();
-    ys.extend(given);
+        })
+    };
+    let slices = &d.inputs[n..n + body.xs.len()];
+    let xs: Vec<Option<usize>> = slices.iter().map(|g| g.as_ref().map(&mut stack)).collect();
+    let given: Vec<usize> = given.iter().map(&mut stack).collect();
 
     let targets = [&next[..], &ys].concat();
     let late = dependent(&targets, &seeds);
@@ -336,7 +339,7 @@ fn build(scan: &Scan, asked: (Vec<bool>, Vec<bool>)) -> Result<Backward> {
         sources,
         constants: cut.constants,
         xs,
-        given: first_given,
+        given,
         sums,
     })
 }

@@ -125,3 +125,22 @@ fn a_carry_that_changes_its_shape_is_refused() {
         .is_err()
     );
 }
+
+/// In the gradient of `h = tanh(x + h w)` that of `x` is also what the product for `w` needs.
+#[test]
+fn a_gradient_for_two_is_stacked_once() {
+    let given = inputs(5, 2, 3);
+    let p: Vec<Tensor> = given
+        .iter()
+        .map(|t| Tensor::placeholder(t.shape(), t.dtype()).unwrap())
+        .collect();
+    let y = rnn(&p, 5).unwrap().remove(0);
+    let g = backward(&[y], None, &p[1..3], false).unwrap();
+    let g: Vec<Tensor> = g.into_iter().map(|g| g.expect("both have one")).collect();
+    let plan = graph::compile(&p, &g).unwrap();
+    let scans = plan.steps().iter().filter(|s| s.name == "scan");
+    let stacked: Vec<usize> = scans
+        .map(|s| s.outs.iter().filter(|o| o.shape[0] == 5).count())
+        .collect();
+    assert_eq!(stacked.last(), Some(&1), "{stacked:?}\n{}", plan.dump());
+}
