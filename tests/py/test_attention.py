@@ -298,8 +298,9 @@ def test_trains_compiled(rng):
     y = layers.MultiHeadAttention(2, 3, dropout=0.1)(i, i, use_causal_mask=True)
     y = layers.GroupQueryAttention(3, 2, 1)(y, y, use_causal_mask=True)
     model = rustdl.Model(i, layers.Dense(6)(y))
-    model.compile("adam", "mse")
+    model.compile(rustdl.optimizers.Adam(0.01), "mse")
     x = rng.normal(size=(32, 8, 6)).astype("float32")
-    history = model.fit(x, np.roll(x, 1, axis=1), epochs=6, verbose=0).history["loss"]
-    assert history[-1] < history[0]
+    history = model.fit(x, np.roll(x, 1, axis=1), epochs=40, verbose=0).history["loss"]
+    # So far that neither dropout nor the first weights, which are not seeded, decide it.
+    assert history[-1] < 0.95 * history[0]
     assert np.isfinite(history).all()
