@@ -97,7 +97,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--match", help="only cases whose line contains this text")
     parser.add_argument("--backend", default="jax", help="of Keras; `torch` is quicker and good to look for bugs")
     parser.add_argument(
-        "--cache", type=Path, nargs="*", default=[], help="folders with kept results of Keras; new ones go to the first"
+        "--cache",
+        type=Path,
+        nargs="*",
+        action="extend",
+        default=[],
+        help="folders with kept results of Keras; new ones go to the first",
     )
     parser.add_argument("--jobs", type=int, default=1, help="how many processes run the cases in rustdl")
     parser.add_argument("--known", action="store_true", help="only cases whose results of Keras are in the folders")

@@ -7,7 +7,7 @@
 //! copying it costs little where there are many filters.
 
 use super::geometry::Correlation;
-use super::{Activation, Epilogue, at_level};
+use super::{Epilogue, at_level};
 use crate::buffer::with_scratch;
 use crate::kernels::gemm::{self, Gemm, gemm};
 use crate::par::parallel_for;
@@ -46,12 +46,7 @@ pub(super) fn forward<T: Float>(
     y: &mut [T],
     epilogue: &Epilogue<'_, T>,
 ) {
-    let activation = match epilogue.activation {
-        Activation::None => gemm::Activation::None,
-        Activation::Relu => gemm::Activation::Relu,
-    };
-    let bias = epilogue.bias.map_or(std::ptr::null(), <[T]>::as_ptr);
-    let after = gemm::Epilogue::bias(bias, activation);
+    let after = epilogue.of_product();
     let k = cor.target_c;
     with_windows(cor, x, |windows, positions| {
         let product = Gemm::new(positions.len(), k, rows(cor));

@@ -31,6 +31,7 @@ mod tests;
 
 pub use geometry::ConvShape;
 
+use super::gemm;
 use crate::simd::{Float, Level, level, with_level};
 
 /// What is applied to each output before it is stored.
@@ -58,6 +59,18 @@ impl<T> Default for Epilogue<'_, T> {
             bias: None,
             activation: Activation::None,
         }
+    }
+}
+
+impl<T: Float> Epilogue<'_, T> {
+    /// The same for a matrix product whose columns are the filters.
+    fn of_product(&self) -> gemm::Epilogue<T> {
+        let activation = match self.activation {
+            Activation::None => gemm::Activation::None,
+            Activation::Relu => gemm::Activation::Relu,
+        };
+        let bias = self.bias.map_or(std::ptr::null(), <[T]>::as_ptr);
+        gemm::Epilogue::bias(bias, activation)
     }
 }
 

@@ -4,7 +4,7 @@
 //! costs little beside the product.
 
 use super::geometry::ConvShape;
-use super::{Activation, Epilogue, at_level};
+use super::{Epilogue, at_level};
 use crate::buffer::with_scratch;
 use crate::kernels::gemm::{self, Gemm, gemm};
 use crate::par::parallel_for;
@@ -39,12 +39,7 @@ pub(super) fn forward<T: Float>(
     y: &mut [T],
     epilogue: &Epilogue<'_, T>,
 ) {
-    let activation = match epilogue.activation {
-        Activation::None => gemm::Activation::None,
-        Activation::Relu => gemm::Activation::Relu,
-    };
-    let bias = epilogue.bias.map_or(std::ptr::null(), <[T]>::as_ptr);
-    let after = gemm::Epilogue::bias(bias, activation);
+    let after = epilogue.of_product();
     with_pixels(s, x, |x| {
         let product = Gemm::new(pixels(s), s.k, s.c);
         // SAFETY: dense matrices of the sizes that `check` has found.

@@ -5,6 +5,7 @@
 
 use super::blocked::{Product, serial};
 use super::epilogue::Epilogue;
+use super::micro::Table;
 use crate::buffer::with_scratch;
 use crate::par;
 use crate::simd::Float;
@@ -53,9 +54,17 @@ pub(super) unsafe fn in_parts<T: Float>(
     let parts = p.k.div_ceil(terms);
     with_scratch::<T, _>(parts * size, |s| {
         let sums = Sums(s.as_mut_ptr().cast::<T>());
-        par::parallel_for(parts, p.cost(), |t| {
-            let mut part = p.terms(t * terms, terms.min(p.k - t * terms));
-            part.c = sums.at(t * size);
+        // More threads than parts share the columns of each, in whole tiles: that changes no sum.
+        let shares = par::threads().div_ceil(parts);
+        let width =
+            p.n.div_ceil(shares)
+                .next_multiple_of(Table::<T>::of(p.level).nr());
+        let shares = p.n.div_ceil(width);
+        par::parallel_for(parts * shares, p.cost(), |i| {
+            let (t, j) = (i / shares, i % shares * width);
+            let part = p.terms(t * terms, terms.min(p.k - t * terms));
+            let mut part = part.part(0, p.m, j, width.min(p.n - j));
+            part.c = sums.at(t * size + j);
             part.c_rs = p.n as isize;
             part.accumulate = false;
             part.epilogue = Epilogue::NONE;
