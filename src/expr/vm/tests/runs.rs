@@ -265,16 +265,26 @@ fn long_programs_need_no_deep_stack() {
 /// One step of a random program: an opcode number and the distance back to its arguments.
 type Step = (u8, usize, usize, usize);
 
+/// Every step is continuous and none stretches a distance, so that two right ways of rounding end within
+/// rounding of each other. (A bare `select(x < y, y, z)` does not: where x equals y but for its last bit, the last
+/// bit chooses between y and z.)
 fn random_program(steps: &[Step], ty: Ty, reduces: bool) -> Program {
     let mut b = Builder::new(&[ty, ty, ty]);
     let mut pool = vec![b.load(0), b.load(1), b.load(2)];
     let half = b.real(ty, 0.5);
+    let share = b.real(ty, 1.0 / 4200.0); // of the longest row
     for &(op, i, j, k) in steps {
         let pick = |n: usize| pool[n % pool.len()];
         let (x, y, z) = (pick(i), pick(j), pick(k));
         let id = match op % if reduces { 14 } else { 12 } {
-            0 => b.bin(BinOp::Add, x, y),
-            1 => b.bin(BinOp::Sub, x, y),
+            0 => {
+                let sum = b.bin(BinOp::Add, x, y);
+                b.bin(BinOp::Mul, sum, half)
+            }
+            1 => {
+                let difference = b.bin(BinOp::Sub, x, y);
+                b.bin(BinOp::Mul, difference, half)
+            }
             2 => b.bin(BinOp::Mul, x, half),
             3 => b.bin(BinOp::Max, x, y),
             4 => b.bin(BinOp::Min, x, y),
@@ -283,15 +293,21 @@ fn random_program(steps: &[Step], ty: Ty, reduces: bool) -> Program {
             7 => b.un(UnOp::Relu, x),
             8 => b.un(UnOp::Sigmoid, x),
             9 => {
+                // (z + max(0, y - x)) / 4, the maximum by a choice.
                 let mask = b.cmp(CmpOp::Lt, x, y);
-                b.select(mask, y, z)
+                let gap = b.bin(BinOp::Sub, y, x);
+                let raised = b.bin(BinOp::Add, z, gap);
+                let chosen = b.select(mask, raised, z);
+                let quarter = b.bin(BinOp::Mul, half, half);
+                b.bin(BinOp::Mul, chosen, quarter)
             }
             10 => b.un(UnOp::Neg, x),
             11 => b.un(UnOp::Cos, x),
             12 => b.reduce(ReduceOp::Max, x),
             _ => {
                 let t = b.un(UnOp::Tanh, x);
-                b.reduce(ReduceOp::Sum, t)
+                let sum = b.reduce(ReduceOp::Sum, t);
+                b.bin(BinOp::Mul, sum, share)
             }
         };
         pool.push(id);
