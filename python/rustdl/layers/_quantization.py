@@ -13,10 +13,11 @@ from typing import Any
 from rustdl import ops, quantizers
 from rustdl.dtype_policies.dtype_policy import QUANTIZATION_MODES
 from rustdl.dtype_policies.quantized_policy import Int4DTypePolicy
+from rustdl.layers._calibrated import CALIBRATED_MODES, Calibrated
 from rustdl.quantizers.quantization_config import Int4QuantizationConfig, QuantizationConfig, resolve_config
 
 
-class Quantizable:
+class Quantizable(Calibrated):
     """Mixin: `quantize` replaces the weight of the layer by integers and scales.
 
     The weight is the attribute `_lora_weight` (see `LowRankAdaptation`); `_shared_axes` says over which of its axes a
@@ -26,6 +27,8 @@ class Quantizable:
     quantization_config: Any
     _lora_weight: str
     lora_enabled: bool
+    # The kinds of quantization that the class has.
+    _modes: tuple[str, ...] = ("int8", "int4")
     # Whether 4-bit weights are stored with the axes that share a scale last, as Keras does for tables.
     _rows_last = False
 
@@ -74,11 +77,19 @@ class Quantizable:
 
         Args:
             input_shape: The shape of the float weight.
-            mode: `"int8"` or `"int4"`.
+            mode: `"int8"`, `"int4"`, or for `Dense` and `EinsumDense` `"gptq"` or `"awq"`.
             config: How; see `quantize`.
         """
         layer: Any = self
         self._check_mode(mode)
+        if mode in CALIBRATED_MODES:
+            self._stored_shape, self._stored_mode, self._stored_block = tuple(input_shape), mode, None
+            unlocked = layer._tracker.locked
+            layer._tracker.unlock()
+            self._calibrated_build(config)
+            if unlocked:
+                layer._tracker.lock()
+            return
         if config is not None:
             self.quantization_config = config
         shape = tuple(input_shape)
@@ -121,7 +132,7 @@ class Quantizable:
             layer._tracker.lock()
 
     def _check_mode(self, mode: str) -> None:
-        if mode not in ("int8", "int4"):
+        if mode not in self._modes:
             known = "" if mode in QUANTIZATION_MODES else "Invalid quantization mode. "
             raise NotImplementedError(
                 f"{known}{type(self).__name__}: quantization mode '{mode}' is not available; use 'int8' or 'int4'"
@@ -130,6 +141,8 @@ class Quantizable:
 
     def _stored_variables(self) -> list[Any]:
         """The integer weight first, then scales and zero points, in the order of a file."""
+        if self._stored_mode in CALIBRATED_MODES:
+            return self._calibrated_variables()
         name = self._weight_name
         found = [getattr(self, f"{name}_scale"), getattr(self, f"{name}_zero", None), self.__dict__.get("g_idx")]
         return [v for v in found if v is not None]
@@ -140,9 +153,11 @@ class Quantizable:
         """Replaces the float weight by integers and scales. The bias stays as it is.
 
         Args:
-            mode: `"int8"`, or `"int4"` (two in a byte).
+            mode: `"int8"`, or `"int4"` (two in a byte). `Dense` and `EinsumDense` have `"gptq"` and `"awq"` too, which
+                make the variables only: the layer keeps computing with floats until `Model.quantize` has shown it data.
             type_check: Whether subclasses are refused, whose `call` may use the weight in other ways.
-            config: An `Int8QuantizationConfig` or `Int4QuantizationConfig`; by default the mode's or the layer's own.
+            config: An `Int8QuantizationConfig`, `Int4QuantizationConfig`, `GPTQConfig` or `AWQConfig`; by default the
+                mode's or the layer's own.
 
         Raises:
             NotImplementedError: A subclass, or another mode.
@@ -164,6 +179,16 @@ class Quantizable:
                 f"Received: mode={config.mode}"
             )
         self._check_mode(config.mode)
+        if config.mode in CALIBRATED_MODES:
+            if self.lora_enabled:
+                raise NotImplementedError(
+                    f"Layer '{layer.name}': mode '{config.mode}' doesn't go with a low-rank adaptation; merge it into "
+                    "the weight first, by saving the layer and reading it into one without."
+                )
+            # The float weight stays until `Model.quantize` has shown data to the layer.
+            self.quantized_build(getattr(self, self._lora_weight).shape, config.mode, config)
+            self._set_quantized_policy(config)
+            return
         # A low-rank adaptation stays beside the integers, and goes on being trained.
         weight = ops.convert_to_tensor(getattr(self, self._lora_weight))
         layer._untrack_variable(getattr(self, self._lora_weight))
@@ -180,7 +205,11 @@ class Quantizable:
         policy = layer._effective_policy()
         if isinstance(policy, Int4DTypePolicy) or (policy.quantization_mode is not None and config.mode != "int4"):
             return
-        mode = f"int4/{self._stored_block or -1}" if config.mode == "int4" else config.mode
+        mode = config.mode
+        if mode == "int4":
+            mode = f"int4/{self._stored_block or -1}"
+        elif mode in CALIBRATED_MODES:
+            mode = config.dtype_policy_string()
         layer.dtype_policy = f"{mode}_from_{getattr(policy, '_source_name', policy.name)}"
 
     def _as_matrix(self, weight: Any) -> Any:
@@ -256,6 +285,9 @@ class Quantizable:
     def _dequantized(self) -> Any:
         """The float weight that the integers stand for, in the compute dtype."""
         layer: Any = self
+        if self._stored_mode in CALIBRATED_MODES:
+            weight = self.__dict__.get(self._lora_weight)
+            return self._dequantized_calibrated() if self._is_calibrated or weight is None else weight
         dtype, name = layer.compute_dtype, self._weight_name
         q, scale = ops.cast(self._integers(), dtype), ops.cast(getattr(self, f"{name}_scale"), dtype)
         if self._stored_block is None:
@@ -281,6 +313,8 @@ class Quantizable:
             x: Float tensor.
             axes: Its axes that the product sums over.
         """
+        if self._observer is not None:
+            self._observer.update(self._samples(x))
         quantizer = self.inputs_quantizer
         if quantizer is None:
             return x

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rustdl import backend, constraints, initializers, ops, regularizers
+from rustdl.layers._calibrated import CALIBRATED_MODES
 from rustdl.layers._quantization import Quantizable
 
 _FAMILIES: dict[str, Any] = {
@@ -119,6 +120,11 @@ class LowRankAdaptation(Quantizable):
             )
         if not layer.built:
             raise ValueError("Cannot enable lora on a layer that isn't yet built.")
+        if self.is_quantized and self._stored_mode in CALIBRATED_MODES:
+            raise NotImplementedError(
+                f"Layer '{layer.name}': a low-rank adaptation doesn't go with mode '{self._stored_mode}'; use 'int8' "
+                "or 'int4'."
+            )
         if self.lora_enabled:
             raise ValueError("lora is already enabled. This can only be done once per layer.")
         weight = getattr(self, self._lora_weight)
@@ -153,6 +159,8 @@ class LowRankAdaptation(Quantizable):
         others = [getattr(layer, name, None) for name in ("bias",)]
         if self.is_quantized:
             others += self._stored_variables()
+            if self._stored_mode in CALIBRATED_MODES:
+                return [v for v in others if v is not None]
         return [getattr(self, self._lora_weight), *(v for v in others if v is not None)]
 
     def save_own_variables(self, store: Any) -> None:
@@ -161,6 +169,12 @@ class LowRankAdaptation(Quantizable):
         if not self.lora_enabled and not self.is_quantized:
             base.save_own_variables(store)
             return
+        if self.is_quantized and self._stored_mode in CALIBRATED_MODES and not self._is_calibrated:
+            layer: Any = self
+            raise ValueError(
+                f"Layer '{layer.name}' has been prepared for mode '{self._stored_mode}', but has seen no data: its "
+                "integers mean nothing yet. Use `Model.quantize` with a data set and a structure."
+            )
         values: dict[int, Any] = {}
         if self.lora_enabled:
             merged = [self._lora_merged()]
@@ -188,8 +202,10 @@ class LowRankAdaptation(Quantizable):
                 f"Layer '{layer.name}' expected {len(saved)} variables, but received {len(store)} variables during "
                 f"loading. Expected: {[v.name for v in saved]}"
             )
-        for i, variable in enumerate(self._saved_variables()):
+        for i, variable in enumerate(saved):
             variable.assign(store[str(i)])
+        if self.is_quantized and self._stored_mode in CALIBRATED_MODES:
+            self._set_calibrated()
         for suffix in ("a", "b") if self.lora_enabled else ():
             factor = getattr(self, f"{self._lora_prefix}_{suffix}")
             factor.assign(ops.zeros(factor.shape, dtype=factor.dtype))

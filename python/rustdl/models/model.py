@@ -101,8 +101,10 @@ class Model(Trainer, Layer):
         Layers that have weights and cannot be quantized are named in a warning.
 
         Args:
-            mode: `"int8"` or `"int4"`.
-            config: How, an `Int8QuantizationConfig` or `Int4QuantizationConfig`; by default the mode's.
+            mode: `"int8"` or `"int4"`; or `"gptq"` or `"awq"`, which show data to blocks of layers, and round the
+                weights of their `Dense` and `EinsumDense` layers so that the outputs for these data change little.
+            config: How, an `Int8QuantizationConfig` or `Int4QuantizationConfig`, by default the mode's; or a
+                `GPTQConfig` or `AWQConfig`.
             filters: Which layers: a regular expression of names, a list of them, or a function of a layer.
             type_check: Whether subclasses of layers are left out.
 
@@ -120,6 +122,18 @@ class Model(Trainer, Layer):
         from rustdl.models.quantization import quantize_model
 
         quantize_model(self, mode, config, filters, type_check)
+
+    def get_quantization_layer_structure(self, mode: str | None = None) -> dict[str, Any] | None:
+        """Which layers the modes `"gptq"` and `"awq"` go through; for models to override.
+
+        Args:
+            mode: The kind of quantization.
+
+        Returns:
+            `"pre_block_layers"`: layers from tokens to the inputs of the first block, `"sequential_blocks"`: blocks
+            each of which gets the outputs of the one before. `None`, as here: the configuration must say so.
+        """
+        return None
 
     def summary(
         self,

@@ -6,13 +6,14 @@ import re
 import warnings
 from typing import Any
 
+from rustdl.quantizers.calibration import calibrate
 from rustdl.quantizers.quantization_config import resolve_config
 
 
 def quantize_model(model: Any, mode: Any, config: Any, filters: Any, type_check: bool) -> None:
     """See `Model.quantize`."""
     resolved = resolve_config(mode, config)
-    if resolved.mode not in ("int8", "int4"):
+    if resolved.mode not in ("int8", "int4", "gptq", "awq"):
         raise NotImplementedError(
             f"Model {model.name}: quantization mode '{resolved.mode}' is not available; use 'int8' or 'int4'."
         )
@@ -21,6 +22,10 @@ def quantize_model(model: Any, mode: Any, config: Any, filters: Any, type_check:
             "Cannot quantize a layer that isn't yet built. Call the model on data, or `build(input_shape)`."
         )
     wanted = _filter(filters)
+    if resolved.mode in ("gptq", "awq"):
+        calibrate(resolved, _structure(model, resolved), wanted, type_check)
+        model.train_function = model.test_function = model.predict_function = None
+        return
     changed = False
     for layer in list(model._flatten_layers()):
         inner = layer._flatten_layers(include_self=False)
@@ -33,6 +38,21 @@ def quantize_model(model: Any, mode: Any, config: Any, filters: Any, type_check:
             warnings.warn(str(error), stacklevel=3)
     if changed:
         model.train_function = model.test_function = model.predict_function = None
+
+
+def _structure(model: Any, config: Any) -> dict[str, Any]:
+    """Which layers lead to the blocks, and the blocks; see `Model.get_quantization_layer_structure`."""
+    structure = config.quantization_layer_structure
+    if structure is None:
+        structure = model.get_quantization_layer_structure(config.mode)
+    if not isinstance(structure, dict) or not {"pre_block_layers", "sequential_blocks"} <= set(structure):
+        raise ValueError(
+            f"For mode='{config.mode}', a valid quantization structure must be provided, either via "
+            "`config.quantization_layer_structure` or by overriding `model.get_quantization_layer_structure(mode)`: a "
+            "dictionary with the keys 'pre_block_layers' and 'sequential_blocks', lists of layers. Received: "
+            f"{structure}"
+        )
+    return structure
 
 
 def _filter(filters: Any) -> Any:

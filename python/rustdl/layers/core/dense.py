@@ -43,6 +43,8 @@ class Dense(LowRankAdaptation, Layer):
         (2, 4)
     """
 
+    _modes = ("int8", "int4", "gptq", "awq")
+
     def __init__(
         self,
         units: int,

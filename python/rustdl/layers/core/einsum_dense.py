@@ -33,7 +33,8 @@ class EinsumDense(LowRankAdaptation, Layer):
         bias_constraint: projection of the bias after each update.
         lora_rank: rank of a low-rank adaptation, None for none.
         lora_alpha: its scale times the rank.
-        gptq_unpacked_column_size: not available; only None.
+        gptq_unpacked_column_size: outputs of a kernel with 4-bit integers of GPTQ, which files of Keras mention; it
+            follows from the shapes, and is only checked.
         quantization_config: how `quantize` does it by default.
         **kwargs: arguments of `Layer`, `activity_regularizer` among them.
 
@@ -44,6 +45,7 @@ class EinsumDense(LowRankAdaptation, Layer):
         (2, 3, 5)
     """
 
+    _modes = ("int8", "int4", "gptq", "awq")
     kernel_initializer: Any
 
     def __init__(
@@ -66,8 +68,7 @@ class EinsumDense(LowRankAdaptation, Layer):
     ) -> None:
         super().__init__(**kwargs)
         self._init_quantization(quantization_config)
-        if gptq_unpacked_column_size is not None:
-            raise NotImplementedError("EinsumDense: GPTQ is not available: leave out `gptq_unpacked_column_size`")
+        self.gptq_unpacked_column_size = gptq_unpacked_column_size
         self.equation = equation
         self.partial_output_shape = (output_shape,) if isinstance(output_shape, int) else tuple(output_shape)
         self.bias_axes = bias_axes
@@ -94,12 +95,21 @@ class EinsumDense(LowRankAdaptation, Layer):
         self._contracted = tuple(plan.input_axes)
         if self.quantization_mode:
             self.quantized_build(plan.kernel_shape, self.quantization_mode)
+            self._check_column_size()
         else:
             self._kernel = add_weight(self, "kernel", plan.kernel_shape, initializer=initializer)
         self.bias = None if plan.bias_shape is None else add_weight(self, "bias", plan.bias_shape)
         self.built = True
         if self.lora_rank:
             self.enable_lora(self.lora_rank, lora_alpha=self.lora_alpha)
+
+    def _check_column_size(self) -> None:
+        size = self.gptq_unpacked_column_size
+        if size is not None and self._stored_mode == "gptq" and size != self._matrix_shape()[1]:
+            raise ValueError(
+                f"Layer '{self.name}': the kernel has {self._matrix_shape()[1]} outputs, but "
+                f"gptq_unpacked_column_size={size}"
+            )
 
     def _shared_axes(self) -> tuple[int, ...]:
         return self._contracted
@@ -111,6 +121,15 @@ class EinsumDense(LowRankAdaptation, Layer):
         named = letters.replace("...", "")
         offset = rank - len(named) if letters.startswith("...") else 0
         return tuple(i + offset for i, letter in enumerate(named) if letter not in outputs)
+
+    def _samples(self, x: Any) -> Any:
+        # Contracted axes last, in the order of the kernel.
+        operands, outputs = self.equation.replace(" ", "").split("->")
+        letters, kernel = operands.split(",")
+        summed = [letter for letter in letters.replace("...", "") if letter not in outputs]
+        axes = dict(zip(summed, self._contracted_inputs(x.ndim), strict=True))
+        last = [axes[letter] for letter in kernel if letter in axes]
+        return super()._samples(ops.transpose(x, [a for a in range(x.ndim) if a not in last] + last))
 
     def _scale_letters(self) -> tuple[str, str]:
         """The letters of the kernel, and those of the output as the scale broadcasts with it."""
