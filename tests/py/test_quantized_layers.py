@@ -141,3 +141,27 @@ def test_errors():
     other.build((None, 4))
     with pytest.raises(ValueError, match="Implicitly enabling GPTQ"):
         other.dtype_policy = "gptq/4/-1_from_float32"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_way_back_of_an_untied_embedding(mode):
+    kind, config, tolerance = MODES[mode]
+    layer = layers.ReversibleEmbedding(20, 33, tie_weights=False)
+    layer.build()
+    x = RNG.normal(size=(50, 33)).astype("float32")
+    matrix = layer.get_weights()[1]
+    want = np.asarray(layer(x, reverse=True))
+    layer.quantize(kind, config=config)
+    got = np.asarray(layer(x, reverse=True))
+    assert not layer.trainable_weights
+    assert layer.reverse_embeddings.dtype == "int8"
+    assert layer.reverse_embeddings.shape == (33 if kind == "int8" else 17, 20)
+    assert np.abs(got - want).mean() < tolerance * np.abs(want).mean()
+    if kind == "int8":  # one scale a column
+        np.testing.assert_allclose(layer.reverse_embeddings_scale, 127 / np.abs(matrix).max(axis=0), rtol=1e-4)
+    again = type(layer).from_config(layer.get_config())
+    again.build()
+    store = {}
+    layer.save_own_variables(store)
+    again.load_own_variables(store)
+    np.testing.assert_array_equal(np.asarray(again(x, reverse=True)), got)

@@ -235,14 +235,15 @@ class Quantizable(Calibrated):
                 self._as_matrix(weight), self._stored_block
             )
             return [self._packed(q), self._turned(scale), self._turned(zero), self.g_idx]
-        quantizer = QuantizationConfig.weight_quantizer_or_default(
-            self.quantization_config,
-            quantizers.AbsMaxQuantizer(value_range=(-127, 127) if self._stored_mode == "int8" else (-8, 7)),
-        )
-        q, scale = quantizer(weight, axis=self._shared_axes())
+        q, scale = self._weight_quantizer()(weight, axis=self._shared_axes())
         if self._stored_mode == "int4":
             return [self._packed(self._as_matrix(q)), ops.reshape(scale, (-1,))]
         return [q, self._scale_stored(scale)]
+
+    def _weight_quantizer(self) -> Any:
+        """What makes integers of a weight without blocks."""
+        default = quantizers.AbsMaxQuantizer(value_range=(-127, 127) if self._stored_mode == "int8" else (-8, 7))
+        return QuantizationConfig.weight_quantizer_or_default(self.quantization_config, default)
 
     def _store(self, weight: Any) -> None:
         """Quantizes a float weight into the variables."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rustdl import backend, ops
+from rustdl import backend, ops, quantizers
 from rustdl.backend.masking import set_keras_mask
 from rustdl.layers.core.embedding import Embedding
 
@@ -38,6 +38,9 @@ class ReversibleEmbedding(Embedding):
     """
 
     embeddings_initializer: Any
+    reverse_embeddings: Any
+    reverse_embeddings_scale: Any
+    reverse_embeddings_zero: Any
 
     def __init__(
         self,
@@ -67,13 +70,79 @@ class ReversibleEmbedding(Embedding):
 
     def build(self, input_shape: Any = None) -> None:
         super().build(input_shape)
-        if not self.tie_weights:
+        if not self.tie_weights and not self.is_quantized:
             self.reverse_embeddings = self.add_weight(
                 name="reverse_embeddings",
                 shape=(self.output_dim, self.input_dim),
                 initializer=self.embeddings_initializer,
                 trainable=True,
             )
+
+    # --- quantization of a matrix of its own for the way back, of which each column has a scale ---
+
+    def quantized_build(self, input_shape: Any, mode: str, config: Any = None) -> None:
+        super().quantized_build(input_shape, mode, config)
+        if self.tie_weights:
+            return
+        floats = self.__dict__.get("reverse_embeddings")
+        block = self._stored_block
+        rows, columns = self.output_dim, self.input_dim
+        groups: tuple[int, ...] = (columns,) if block is None else (-(-rows // block), columns)
+        unlocked = self._tracker.locked
+        self._tracker.unlock()
+        if floats is not None:
+            self._untrack_variable(floats)
+
+        def add(suffix: str, shape: Any, dtype: str | None, initializer: str) -> Any:
+            return self.add_weight(
+                name=f"reverse_embeddings{suffix}",
+                shape=shape,
+                dtype=dtype,
+                initializer=initializer,
+                trainable=False,
+                autocast=False,
+            )
+
+        packed = (rows + 1) // 2 if mode == "int4" else rows
+        self.reverse_embeddings = add("", (packed, columns), "int8", "zeros")
+        self.reverse_embeddings_scale = add("_scale", groups, None, "ones")
+        if block is not None:
+            self.reverse_embeddings_zero = add("_zero", groups, "int8", "zeros")
+        if unlocked:
+            self._tracker.lock()
+        if floats is not None:
+            for variable, value in zip(self._reverse_variables(), self._reverse_values(floats), strict=True):
+                variable.assign(value)
+
+    def _reverse_variables(self) -> list[Any]:
+        found = [self.__dict__.get(f"reverse_embeddings{suffix}") for suffix in ("", "_scale", "_zero")]
+        return [variable for variable in found if variable is not None]
+
+    def _reverse_values(self, matrix: Any) -> list[Any]:
+        """Integers, scales and zero points of a float matrix."""
+        if self._stored_block is not None:
+            q, scale, zero = quantizers.abs_max_quantize_grouped_with_zero_point(matrix, self._stored_block)
+            return [quantizers.pack_int4(q, axis=0)[0], scale, zero]
+        q, scale = self._weight_quantizer()(matrix, axis=0)
+        if self._stored_mode == "int4":
+            q = quantizers.pack_int4(q, axis=0)[0]
+        return [q, ops.reshape(scale, (-1,))]
+
+    def _reverse_matrix(self) -> Any:
+        """The matrix of the way back, as floats."""
+        if self.tie_weights:
+            return ops.transpose(self.embeddings)
+        if not self.is_quantized:
+            return self.reverse_embeddings
+        dtype, q = self.compute_dtype, self.reverse_embeddings
+        if self._stored_mode == "int4":
+            q = quantizers.unpack_int4(q, self.output_dim, axis=0)
+        q, scale = ops.cast(q, dtype), ops.cast(self.reverse_embeddings_scale, dtype)
+        if self._stored_block is None:
+            return q / scale
+        group = ops.cast(self.g_idx, "int32")
+        zero = ops.cast(self.reverse_embeddings_zero, dtype)
+        return (q - ops.take(zero, group, axis=0)) * ops.take(scale, group, axis=0)
 
     def call(self, inputs: Any, reverse: bool = False) -> Any:
         if not reverse:
@@ -82,9 +151,9 @@ class ReversibleEmbedding(Embedding):
             if mask is not None:
                 set_keras_mask(rows, mask)
             return rows
-        kernel = ops.transpose(self.embeddings) if self.tie_weights else self.reverse_embeddings
+        kernel = self._reverse_matrix()
         dtype = self.reverse_dtype or self.compute_dtype
-        if self.is_quantized and self.tie_weights:
+        if self.is_quantized:
             inputs = self._quantized_input(inputs, (-1,))
         logits = ops.matmul(ops.cast(inputs, dtype), ops.cast(kernel, dtype))
         if self.logit_soft_cap is not None:
@@ -102,7 +171,7 @@ class ReversibleEmbedding(Embedding):
         return backend.KerasTensor(self.compute_output_shape(inputs.shape, reverse), dtype=dtype)
 
     def _saved_variables(self) -> list[Any]:
-        return [*super()._saved_variables(), *([] if self.tie_weights else [self.reverse_embeddings])]
+        return [*super()._saved_variables(), *([] if self.tie_weights else self._reverse_variables())]
 
     def get_config(self) -> dict[str, Any]:
         return {
