@@ -36,8 +36,26 @@ def test_unstack_along_an_unknown_axis():
 def test_the_number_of_segments_in_a_graph():
     ids = KerasTensor((None,), dtype="int32")
     assert ops.segment_sum(KerasTensor((None, 4)), ids, num_segments=5).shape == (5, 4)
+    assert ops.segment_max(KerasTensor((6, 4)), ids).shape == (None, 4)
+    with pytest.raises(ValueError, match="same leading dimension"):
+        ops.segment_sum(KerasTensor((6, 4)), KerasTensor((5,), dtype="int32"))
+
+
+def test_sizes_that_depend_on_values_run_eagerly_only():
+    rows, ids = rustdl.Input((4,)), rustdl.Input((), dtype="int32")
+    sums = ops.segment_sum(rows, ids)
+    assert sums.shape == (None, 4)
+    model = rustdl.Model([rows, ids], sums)
+    x, y = np.arange(20, dtype="float32").reshape(5, 4), np.array([0, 2, 2, 1, 0], "int32")
+    np.testing.assert_array_equal(model([x, y]), [x[0] + x[4], x[3], x[1] + x[2]])
     with pytest.raises(ValueError, match="pass `num_segments`"):
-        ops.segment_sum(KerasTensor((None, 4)), ids)
+        model.predict([x, y], verbose=0)
+    (where,) = ops.nonzero(ops.reshape(rows, (-1,)))
+    assert where.shape == (None,)
+    model = rustdl.Model(rows, ops.take(ops.reshape(rows, (-1,)), where))
+    assert model(x - 3).tolist() == [i - 3 for i in range(20) if i != 3]
+    assert [i.shape for i in ops.where(KerasTensor((2, 3)))] == [(None,)] * 2
+    assert ops.slice(KerasTensor((3, 3)), KerasTensor((2,), dtype="int32"), (-1, 2)).shape == (None, 2)
 
 
 def test_reductions_with_an_initial_value():

@@ -1,7 +1,8 @@
 """Shapes and dtypes of the results of any function, found by tracing it on placeholders.
 
 Sizes that are not known are filled with two different numbers, one a run; sizes of the results that differ between the
-runs are not known either. The numbers have many divisors, so that reshapes by a factor go through.
+runs are not known either. The numbers have many divisors, so that reshapes by a factor go through. A size that depends
+on values, such as the number of elements that are not zero, is such an unknown one too (`unknown_size`).
 """
 
 from __future__ import annotations
@@ -53,6 +54,22 @@ def in_spec_scope() -> bool:
     while scope is not None and not isinstance(scope, SpecScope):
         scope = scope.parent
     return scope is not None
+
+
+class _UnknownSizeError(Exception):
+    """A size depends on values: it takes two runs to see where it goes."""
+
+
+def unknown_size() -> int | None:
+    """What stands for a size that depends on values while shapes are being worked out; `None` outside of that."""
+    scope: Any = state.stateless_scope
+    while scope is not None and not isinstance(scope, SpecScope):
+        scope = scope.parent
+    if scope is None:
+        return None
+    if not scope.fill:
+        raise _UnknownSizeError
+    return int(scope.fill)
 
 
 def unfilled_shape(shape: Any) -> Any:
@@ -109,7 +126,10 @@ def compute_output_spec(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> An
         (None, 6)
     """
     if not _has_unknown(tree.flatten((args, kwargs))):
-        return tree.map_structure(_to_spec, _run(fn, args, kwargs, 0))
+        try:
+            return tree.map_structure(_to_spec, _run(fn, args, kwargs, 0))
+        except _UnknownSizeError:
+            pass
     try:
         first, second = (_run(fn, args, kwargs, fill) for fill in _FILLS)
     except Exception as error:

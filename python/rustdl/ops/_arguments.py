@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from rustdl import backend
-from rustdl._rustdl import Tensor
+from rustdl._rustdl import Tensor, placeholder
 from rustdl._rustdl import ops as engine
 from rustdl.backend.keras_tensor import KerasTensor
+from rustdl.backend.spec import in_spec_scope, unfilled_shape, unknown_size
 from rustdl.ops._symbolic import symbolic
 
 
@@ -223,11 +224,15 @@ def _segments(name: str) -> Any:
             raise ValueError(
                 f"{name}: Argument `segment_ids` should be an 1-D vector, got shape: {tuple(segment_ids.shape)}"
             )
-        if data.ndim == 0 or data.shape[0] != segment_ids.shape[0]:
+        known = [n for x in (data, segment_ids) for n in unfilled_shape(x.shape[:1]) if n is not None]
+        if data.ndim == 0 or len(set(known)) > 1:
             raise ValueError(
                 f"{name}: Argument `segment_ids` and `data` should have same leading dimension. "
                 f"Received: segment_ids.shape={tuple(segment_ids.shape)}, data.shape={tuple(data.shape)}"
             )
+        if in_spec_scope():
+            count = unknown_size() if num_segments is None else num_segments
+            return placeholder((count, *data.shape[1:]), data.dtype)
         if num_segments is None and isinstance(segment_ids, Tensor) and segment_ids.is_traced:
             raise ValueError(
                 f"{name}: inside a graph or a compiled step the number of rows can't depend on the values of "

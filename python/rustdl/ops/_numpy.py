@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from rustdl import backend
-from rustdl._rustdl import Tensor
+from rustdl._rustdl import Tensor, placeholder
 from rustdl._rustdl import ops as engine
 from rustdl.backend import config
 from rustdl.backend.dtypes import is_float_dtype, result_type, standardize_dtype
-from rustdl.backend.keras_tensor import KerasTensor
+from rustdl.backend.spec import unknown_size
 from rustdl.ops._symbolic import symbolic
 
 
@@ -159,19 +159,23 @@ where: Any = symbolic(_where, "where")
 def engine_nonzero(x: Any) -> tuple[Any, ...]:
     """Indices of the elements that are not zero, one tensor an axis; needs values."""
     if isinstance(x, Tensor) and x.is_traced:
+        count = unknown_size()
+        if count is not None:
+            return tuple(placeholder((count,), "int32") for _ in x.shape)
         raise ValueError("nonzero: the number of elements depends on the values, which are not known inside a trace")
     return tuple(backend.convert_to_tensor(i.astype("int32")) for i in np.nonzero(_tensor(x).numpy()))
 
 
-def nonzero(x: Any) -> Any:
+def _nonzero(x: Any) -> Any:
     """Indices of the elements that are not zero, one tensor an axis.
 
     Args:
-        x: The tensor; its values must be known.
+        x: The tensor; its values must be known when this is computed, so that a graph with it runs eagerly only.
     """
-    if isinstance(x, KerasTensor):
-        return tuple(KerasTensor((None,), dtype="int32") for _ in x.shape)
     return engine_nonzero(x)
+
+
+nonzero: Any = symbolic(_nonzero, "nonzero")
 
 
 def _mod(x1: Any, x2: Any) -> Any:

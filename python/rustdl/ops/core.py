@@ -19,6 +19,7 @@ from rustdl._rustdl import ops as engine
 from rustdl.backend import structure
 from rustdl.backend.dtypes import is_float_dtype, standardize_dtype
 from rustdl.backend.keras_tensor import KerasTensor
+from rustdl.backend.spec import in_spec_scope, unknown_size
 from rustdl.backend.stateless_scope import StatelessScope
 from rustdl.backend.subtrace import is_value
 from rustdl.ops._symbolic import symbolic
@@ -378,6 +379,8 @@ def _slice(inputs: Any, start_indices: Any, shape: Any) -> Any:
                 f"inputs of shape {tuple(x.shape)}, {name}={given}"
             )
     if starts is None and -1 in sizes:
+        if in_spec_scope():
+            return _rustdl.placeholder([unknown_size() if n == -1 else n for n in sizes], x.dtype)
         raise ValueError(
             "slice: a size of -1 (up to the end) needs `start_indices` that are known, since the size depends on them. "
             f"Received: shape={tuple(sizes)} with start indices that are traced"
