@@ -43,6 +43,7 @@ pub mod math;
 pub mod philox;
 
 mod scalar;
+mod twice;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -61,6 +62,7 @@ pub use math::{Math, f32_functions as math_f32, f64_functions as math_f64};
 #[cfg(target_arch = "aarch64")]
 pub use neon::Neon;
 pub use scalar::Scalar;
+pub use twice::{Four, Twice};
 
 /// An instruction set: a zero-sized type that names its vectors of `f32` and of `f64`.
 ///

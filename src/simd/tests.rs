@@ -1,6 +1,6 @@
 //! Every operation of [`Lanes`] on every level, against plain Rust on one lane.
 
-use super::{Float, Isa, Kernel, Lanes, Level, Scalar, available, dispatch, with_level};
+use super::{Float, Four, Isa, Kernel, Lanes, Level, Scalar, available, dispatch, with_level};
 
 /// Numbers where the operations have their edges: signed zeros, subnormals, halves, limits, NaN.
 const VALUES: [f64; 24] = [
@@ -55,13 +55,19 @@ struct Probe<'a, T> {
     a: &'a [T],
     b: &'a [T],
     c: &'a [T],
+    /// On four vectors at a time.
+    four: bool,
 }
 
 impl<T: Float> Kernel for Probe<'_, T> {
     type Out = Results;
     #[inline(always)]
     unsafe fn run<I: Isa>(self) -> Results {
-        probe::<T, T::Simd<I>>(self)
+        if self.four {
+            probe::<T, Four<T::Simd<I>>>(self)
+        } else {
+            probe::<T, T::Simd<I>>(self)
+        }
     }
 }
 
@@ -79,7 +85,7 @@ fn canonical<T: Float>(x: T) -> u64 {
 unsafe fn probe<T: Float, L: Lanes<T>>(p: Probe<'_, T>) -> Results {
     let mut results: Results = Vec::new();
     let mut put = |name: &'static str, v: L::V, n: usize| {
-        let mut lanes = [T::ZERO; 16];
+        let mut lanes = [T::ZERO; 64];
         L::store_partial(lanes.as_mut_ptr(), v, n);
         assert!(
             lanes[n..].iter().all(|&x| x == T::ZERO),
@@ -169,23 +175,25 @@ fn triples<T: Float>() -> [Vec<T>; 3] {
 
 fn levels_agree<T: Float>() {
     let [a, b, c] = triples::<T>();
-    let run = || {
-        dispatch(Probe {
+    let run = |level: Level, four: bool| {
+        let probe = Probe {
             a: &a,
             b: &b,
             c: &c,
-        })
+            four,
+        };
+        with_level(level, || dispatch(probe))
     };
-    let want = with_level(Level::Scalar, run);
-    for l in available() {
-        for (got, want) in with_level(l, run).iter().zip(&want) {
+    let want = run(Level::Scalar, false);
+    for (l, four) in available().into_iter().flat_map(|l| [(l, false), (l, true)]) {
+        for (got, want) in run(l, four).iter().zip(&want) {
             assert_eq!(got.0, want.0);
             for (i, (got_i, want_i)) in got.1.iter().zip(&want.1).enumerate() {
                 let of = (a[i], b[i], c[i]);
                 let (x, y) = (f64::from_bits(*got_i), f64::from_bits(*want_i));
                 assert_eq!(
                     got_i, want_i,
-                    "{} of {of:?} on {l:?}: {x:?}, scalar {y:?}",
+                    "{} of {of:?} on {l:?} (four: {four}): {x:?}, scalar {y:?}",
                     got.0
                 );
             }
@@ -232,14 +240,19 @@ fn scalar_semantics() {
     }
 }
 
-struct Reduce<'a, T>(&'a [T], usize);
+/// Of the vector at the start, its first lanes; on four vectors if so asked.
+struct Reduce<'a, T>(&'a [T], usize, bool);
 
 impl<T: Float> Kernel for Reduce<'_, T> {
     /// Sum, maximum, minimum, any lane negative, all positive or zero.
     type Out = (T, T, T, bool, bool, usize);
     #[inline(always)]
     unsafe fn run<I: Isa>(self) -> Self::Out {
-        reduce::<T, T::Simd<I>>(self.0, self.1)
+        if self.2 {
+            reduce::<T, Four<T::Simd<I>>>(self.0, self.1)
+        } else {
+            reduce::<T, T::Simd<I>>(self.0, self.1)
+        }
     }
 }
 
@@ -259,13 +272,14 @@ unsafe fn reduce<T: Float, L: Lanes<T>>(x: &[T], n: usize) -> (T, T, T, bool, bo
     )
 }
 
-fn reductions<T: Float>() {
-    let x: Vec<T> = (0..16)
+fn reductions<T: Float>(four: bool) {
+    let x: Vec<T> = (0..64)
         .map(|i| T::from_f64(f64::from((i * 7) % 16) - 5.0))
         .collect();
     for l in available() {
-        for n in 0..20 {
-            let (sum, max, min, any, all, lanes) = with_level(l, || dispatch(Reduce(&x, n)));
+        for n in 0..70 {
+            let run = || dispatch(Reduce(&x, n, four));
+            let (sum, max, min, any, all, lanes) = with_level(l, run);
             let masked: Vec<f64> = (0..lanes)
                 .map(|i| if i < n { x[i].to_f64() } else { 1.0 })
                 .collect();
@@ -281,10 +295,10 @@ fn reductions<T: Float>() {
             assert_eq!(any, masked.iter().any(|&x| x < 0.0));
             assert_eq!(all, !any);
         }
-        for at in 0..16 {
+        for at in 0..64 {
             let mut y = x.clone();
             y[at] = T::NAN;
-            let (_, max, min, .., lanes) = with_level(l, || dispatch(Reduce(&y, 16)));
+            let (_, max, min, .., lanes) = with_level(l, || dispatch(Reduce(&y, 64, four)));
             assert_eq!(max.to_f64().is_nan(), at < lanes, "{l:?} {at}");
             assert_eq!(min.to_f64().is_nan(), at < lanes, "{l:?} {at}");
         }
@@ -293,12 +307,14 @@ fn reductions<T: Float>() {
 
 #[test]
 fn reductions_f32() {
-    reductions::<f32>();
+    reductions::<f32>(false);
+    reductions::<f32>(true);
 }
 
 #[test]
 fn reductions_f64() {
-    reductions::<f64>();
+    reductions::<f64>(false);
+    reductions::<f64>(true);
 }
 
 /// Copies by partial loads and stores whose ends lie at the end of a page that cannot be followed.
@@ -309,8 +325,12 @@ impl<T: Float> Kernel for Copy<'_, T> {
     #[inline(always)]
     unsafe fn run<I: Isa>(self) {
         let n = self.0.len();
-        let v = <T::Simd<I> as Lanes<T>>::load_partial(self.0.as_ptr(), n);
-        <T::Simd<I> as Lanes<T>>::store_partial(self.1.as_mut_ptr(), v, n);
+        if n < 16 {
+            let v = <T::Simd<I> as Lanes<T>>::load_partial(self.0.as_ptr(), n);
+            <T::Simd<I> as Lanes<T>>::store_partial(self.1.as_mut_ptr(), v, n);
+        }
+        let v = <Four<T::Simd<I>> as Lanes<T>>::load_partial(self.0.as_ptr(), n);
+        <Four<T::Simd<I>> as Lanes<T>>::store_partial(self.1.as_mut_ptr(), v, n);
     }
 }
 
@@ -327,9 +347,9 @@ fn partial_stays_inside<T: Float>() {
         assert_ne!(map, libc::MAP_FAILED);
         let guard = map.byte_add(page);
         assert_eq!(libc::mprotect(guard, page, libc::PROT_NONE), 0);
-        let mut other = [T::ZERO; 16];
+        let mut other = [T::ZERO; 64];
         for l in available() {
-            for n in 0..16 {
+            for n in 0..64 {
                 let edge = std::slice::from_raw_parts_mut(guard.cast::<T>().sub(n), n);
                 edge.fill(T::ONE);
                 with_level(l, || dispatch(Copy(edge, &mut other[..n])));

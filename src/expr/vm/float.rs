@@ -3,7 +3,7 @@
 use super::instr::{Cx, Instr, KernelFn, Op, map1, resolve};
 use crate::expr::eval;
 use crate::expr::ir::{BinOp, Ty, UnOp};
-use crate::simd::{Float, Isa, Lanes, Level, Math};
+use crate::simd::{Float, Four, Isa, Lanes, Level, Math};
 use std::marker::PhantomData;
 
 /// A vector function of one argument.
@@ -116,11 +116,7 @@ impl<T: Float, F: Un<T>> Op for UnLoop<F, T> {
 
 #[inline(always)]
 unsafe fn un_loop<T: Float, F: Un<T>, L: Lanes<T>>(n: usize, dst: *mut T, a: *const T) {
-    let mut i = 0;
-    while i + L::N <= n {
-        L::store(dst.add(i), F::apply::<L>(L::load(a.add(i))));
-        i += L::N;
-    }
+    let i = whole_vectors::<T, F, L>(n, dst, a);
     if i < n {
         L::store_partial(
             dst.add(i),
@@ -170,6 +166,33 @@ unsafe fn bin_loop<T: Float, F: Bin<T>, L: Lanes<T>, const A: bool, const B: boo
         };
         L::store_partial(dst.add(i), F::apply::<L>(x, y), n - i);
     }
+}
+
+/// Like [`UnLoop`], four vectors at a time: for functions that are long chains of operations.
+struct ChainUnLoop<F, T>(PhantomData<(F, T)>);
+
+impl<T: Float, F: Un<T>> Op for ChainUnLoop<F, T> {
+    #[inline(always)]
+    unsafe fn run<I: Isa>(cx: &Cx, ins: &Instr) {
+        let (n, dst, a) = (cx.len(ins), cx.reg(ins.dst), cx.reg(ins.args[0]));
+        let done = whole_vectors::<T, F, Four<T::Simd<I>>>(n, dst, a);
+        heavy_un_loop::<T, F, T::Simd<I>>(n - done, dst.add(done), a.add(done));
+    }
+}
+
+/// The elements that fill vectors of `L`; returns how many these are.
+#[inline(always)]
+unsafe fn whole_vectors<T: Float, F: Un<T>, L: Lanes<T>>(
+    n: usize,
+    dst: *mut T,
+    a: *const T,
+) -> usize {
+    let mut i = 0;
+    while i + L::N <= n {
+        L::store(dst.add(i), F::apply::<L>(L::load(a.add(i))));
+        i += L::N;
+    }
+    i
 }
 
 /// Like [`UnLoop`], with one copy of the function's code.
@@ -336,27 +359,27 @@ pub(super) fn unary<T: Float + Math>(op: UnOp, level: Level) -> KernelFn {
         UnOp::IsFinite => resolve::<Test<T, 2>>(level),
         UnOp::RoundBf16 => resolve::<Narrow<false>>(level),
         UnOp::RoundF16 => resolve::<Narrow<true>>(level),
-        UnOp::Exp => resolve::<HeavyUnLoop<Exp, T>>(level),
-        UnOp::Exp2 => resolve::<HeavyUnLoop<Exp2, T>>(level),
-        UnOp::Expm1 => resolve::<HeavyUnLoop<Expm1, T>>(level),
-        UnOp::Sigmoid => resolve::<HeavyUnLoop<Sigmoid, T>>(level),
-        UnOp::Tanh => resolve::<HeavyUnLoop<Tanh, T>>(level),
+        UnOp::Exp => resolve::<ChainUnLoop<Exp, T>>(level),
+        UnOp::Exp2 => resolve::<ChainUnLoop<Exp2, T>>(level),
+        UnOp::Expm1 => resolve::<ChainUnLoop<Expm1, T>>(level),
+        UnOp::Sigmoid => resolve::<ChainUnLoop<Sigmoid, T>>(level),
+        UnOp::Tanh => resolve::<ChainUnLoop<Tanh, T>>(level),
         UnOp::Sinh => resolve::<HeavyUnLoop<Sinh, T>>(level),
         UnOp::Cosh => resolve::<HeavyUnLoop<Cosh, T>>(level),
-        UnOp::Log => resolve::<HeavyUnLoop<Log, T>>(level),
-        UnOp::Log2 => resolve::<HeavyUnLoop<Log2, T>>(level),
-        UnOp::Log10 => resolve::<HeavyUnLoop<Log10, T>>(level),
-        UnOp::Log1p => resolve::<HeavyUnLoop<Log1p, T>>(level),
+        UnOp::Log => resolve::<ChainUnLoop<Log, T>>(level),
+        UnOp::Log2 => resolve::<ChainUnLoop<Log2, T>>(level),
+        UnOp::Log10 => resolve::<ChainUnLoop<Log10, T>>(level),
+        UnOp::Log1p => resolve::<ChainUnLoop<Log1p, T>>(level),
         UnOp::Asinh => resolve::<HeavyUnLoop<Asinh, T>>(level),
         UnOp::Acosh => resolve::<HeavyUnLoop<Acosh, T>>(level),
         UnOp::Atanh => resolve::<HeavyUnLoop<Atanh, T>>(level),
-        UnOp::Sin => resolve::<HeavyUnLoop<Sin, T>>(level),
-        UnOp::Cos => resolve::<HeavyUnLoop<Cos, T>>(level),
+        UnOp::Sin => resolve::<ChainUnLoop<Sin, T>>(level),
+        UnOp::Cos => resolve::<ChainUnLoop<Cos, T>>(level),
         UnOp::Tan => resolve::<HeavyUnLoop<Tan, T>>(level),
         UnOp::Asin => resolve::<HeavyUnLoop<Asin, T>>(level),
         UnOp::Acos => resolve::<HeavyUnLoop<Acos, T>>(level),
         UnOp::Atan => resolve::<HeavyUnLoop<Atan, T>>(level),
-        UnOp::Erf => resolve::<HeavyUnLoop<Erf, T>>(level),
+        UnOp::Erf => resolve::<ChainUnLoop<Erf, T>>(level),
         UnOp::Erfc => resolve::<HeavyUnLoop<Erfc, T>>(level),
         UnOp::Erfinv => resolve::<HeavyUnLoop<Erfinv, T>>(level),
         UnOp::Lgamma => resolve::<HeavyUnLoop<Lgamma, T>>(level),

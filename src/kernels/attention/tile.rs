@@ -1,7 +1,7 @@
 //! What happens to a tile of scores between two matrix products: scale, cap, bias, mask, softmax, and its gradient.
 
 use super::{Operands, Spec};
-use crate::simd::{Float, Isa, Kernel, Lanes, philox};
+use crate::simd::{Float, Four, Isa, Kernel, Lanes, philox};
 
 /// Where a tile lies: its rows are queries of one head, or (`one_query`) heads at one query.
 #[derive(Clone, Copy)]
@@ -281,20 +281,13 @@ unsafe fn weigh<T: Float, L: Lanes<T>>(w: &Weigh<'_, T>) {
             L::store(p, T::exp::<L>(L::load(p)));
         });
     }
-    let scale = L::splat(if plain { t.scale } else { T::ONE });
+    let scale = if plain { t.scale } else { T::ONE };
     let mut factors = [T::ZERO; super::MAX_COLS];
     for r in 0..rows {
         let row = w.s.add(r * w.ld);
         let range = t.columns(r);
-        let shift = L::splat(base(*w.max.add(r)));
-        let mut sum = L::zero();
-        over!(L, range.0, range.1, |c, n| {
-            let x = load::<T, L>(row.add(c), n);
-            let e = T::exp::<L>(L::fms(x, scale, shift));
-            store::<T, L>(row.add(c), e, n);
-            sum = L::add(sum, only::<T, L>(e, n, L::zero()));
-        });
-        let sum = L::reduce_sum(sum);
+        let shift = base(*w.max.add(r));
+        let sum = exponentials::<T, L>(row, range, scale, shift);
         if let Some(factors) = t.dropped(r, &mut factors) {
             over!(L, range.0, range.1, |c, n| {
                 let f = load::<T, L>(factors.as_ptr().add(c), n);
@@ -316,6 +309,37 @@ unsafe fn weigh<T: Float, L: Lanes<T>>(w: &Weigh<'_, T>) {
             });
         }
     }
+}
+
+/// Columns `low .. high` of a row become `e^(scale x - shift)`; returns their sum.
+#[inline(always)]
+unsafe fn exponentials<T: Float, L: Lanes<T>>(
+    row: *mut T,
+    (low, high): (usize, usize),
+    scale: T,
+    shift: T,
+) -> T {
+    let fours = low + (high.max(low) - low) / <Four<L>>::N * <Four<L>>::N;
+    let mut sums = <Four<L>>::zero();
+    for c in (low..fours).step_by(<Four<L>>::N) {
+        let e = exponential::<T, Four<L>>(<Four<L>>::load(row.add(c)), scale, shift);
+        <Four<L>>::store(row.add(c), e);
+        sums = <Four<L>>::add(sums, e);
+    }
+    let ((a, b), (c, d)) = sums;
+    let mut sum = L::add(L::add(a, b), L::add(c, d));
+    over!(L, fours, high, |c, n| {
+        let e = exponential::<T, L>(load::<T, L>(row.add(c), n), scale, shift);
+        store::<T, L>(row.add(c), e, n);
+        sum = L::add(sum, only::<T, L>(e, n, L::zero()));
+    });
+    L::reduce_sum(sum)
+}
+
+/// `e^(scale x - shift)`
+#[inline(always)]
+unsafe fn exponential<T: Float, L: Lanes<T>>(x: L::V, scale: T, shift: T) -> L::V {
+    T::exp::<L>(L::fms(x, L::splat(scale), L::splat(shift)))
 }
 
 /// What is subtracted from logits whose maximum is `top`: nothing where no key was seen.
@@ -398,40 +422,75 @@ impl<T: Float> Kernel for Back<'_, T> {
 unsafe fn back<T: Float, L: Lanes<T>>(w: &Back<'_, T>) {
     let t = w.logits;
     let (rows, cols, plain) = (t.site.rows, t.site.cols, t.is_plain());
-    let factor = L::splat(t.scale);
-    let scale = if plain { factor } else { L::splat(T::ONE) };
     let mut factors = [T::ZERO; super::MAX_COLS];
     for r in 0..rows {
-        let (row, ds) = (w.s.add(r * w.ld), w.ds.add(r * w.ld));
-        let range = t.columns(r);
-        clear(row, range, cols);
-        clear(ds, range, cols);
+        let (s, ds) = (w.s.add(r * w.ld), w.ds.add(r * w.ld));
+        let (low, high) = t.columns(r);
+        clear(s, (low, high), cols);
+        clear(ds, (low, high), cols);
         let slope = if t.cap.is_some() {
             w.slope.add(r * w.ld)
         } else {
             std::ptr::null_mut()
         };
         if !plain {
-            to_logits::<T, L>(t, r, row, slope, range);
+            to_logits::<T, L>(t, r, s, slope, (low, high));
         }
-        let (lse, delta) = (L::splat(*w.lse.add(r)), L::splat(*w.delta.add(r)));
-        let dropped = t.dropped(r, &mut factors);
-        over!(L, range.0, range.1, |c, n| {
-            let p = T::exp::<L>(L::fms(load::<T, L>(row.add(c), n), scale, lse));
-            let mut g = load::<T, L>(ds.add(c), n);
-            let mut kept = p;
-            if let Some(f) = dropped {
-                let f = load::<T, L>(f.as_ptr().add(c), n);
-                g = L::mul(g, f);
-                kept = L::mul(p, f);
-            }
-            let mut x = L::mul(L::mul(p, L::sub(g, delta)), factor);
-            if !slope.is_null() {
-                x = L::mul(x, load::<T, L>(slope.add(c), n));
-            }
-            store::<T, L>(row.add(c), kept, n);
-            store::<T, L>(ds.add(c), x, n);
+        let row = BackRow {
+            s,
+            ds,
+            slope,
+            factors: t.dropped(r, &mut factors).map(<[T]>::as_ptr),
+            scale: if plain { t.scale } else { T::ONE },
+            factor: t.scale,
+            lse: *w.lse.add(r),
+            delta: *w.delta.add(r),
+        };
+        let fours = low + (high.max(low) - low) / <Four<L>>::N * <Four<L>>::N;
+        over!(Four<L>, low, fours, |c, n| {
+            row.columns::<Four<L>>(c, n);
         });
+        over!(L, fours, high, |c, n| {
+            row.columns::<L>(c, n);
+        });
+    }
+}
+
+/// A row of [`Back`]'s tile.
+struct BackRow<T> {
+    s: *mut T,
+    ds: *mut T,
+    /// Null without a cap.
+    slope: *const T,
+    /// Of the dropout.
+    factors: Option<*const T>,
+    /// What the products are multiplied by to become logits, and by what their gradients.
+    scale: T,
+    factor: T,
+    lse: T,
+    delta: T,
+}
+
+impl<T: Float> BackRow<T> {
+    /// `n` columns from `c` on.
+    #[inline(always)]
+    unsafe fn columns<L: Lanes<T>>(&self, c: usize, n: usize) {
+        let (s, ds) = (self.s.add(c), self.ds.add(c));
+        let p = exponential::<T, L>(load::<T, L>(s, n), self.scale, self.lse);
+        let mut g = load::<T, L>(ds, n);
+        let mut kept = p;
+        if let Some(f) = self.factors {
+            let f = load::<T, L>(f.add(c), n);
+            g = L::mul(g, f);
+            kept = L::mul(p, f);
+        }
+        let change = L::sub(g, L::splat(self.delta));
+        let mut x = L::mul(L::mul(p, change), L::splat(self.factor));
+        if !self.slope.is_null() {
+            x = L::mul(x, load::<T, L>(self.slope.add(c), n));
+        }
+        store::<T, L>(s, kept, n);
+        store::<T, L>(ds, x, n);
     }
 }
 

@@ -80,8 +80,8 @@ unsafe fn poly_of<T: Float, L: Lanes<T>, U: Float>(x: L::V, coefficients: &[U]) 
     sum
 }
 
-/// The widest vector: 16 lanes of `f32`.
-const MAX_LANES: usize = 16;
+/// The widest vectors: four of 16 lanes of `f32`.
+const MAX_LANES: usize = 64;
 
 /// `f` of each lane by itself, worked out in `f64`.
 #[inline(always)]
