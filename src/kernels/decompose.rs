@@ -34,13 +34,13 @@ pub fn store<T: Element>(from: &[f64], to: &mut [T]) {
         .for_each(|(t, f)| *t = T::from_f64(*f));
 }
 
-/// LU with partial pivoting, in place: the unit lower factor below the diagonal, the upper one on and above it.
-/// `pivots[k]` is the row exchanged with row k. Returns the sign of the permutation.
-pub fn lu(a: &mut [f64], n: usize, pivots: &mut [i32]) -> f64 {
+/// LU of an m x n matrix with partial pivoting, in place: the unit lower factor below the diagonal, the upper one on and
+/// above it. `pivots[k]` is the row exchanged with row k < min(m, n). Returns the sign of the permutation.
+pub fn lu(a: &mut [f64], m: usize, n: usize, pivots: &mut [i32]) -> f64 {
     let mut sign = 1.0;
-    for k in 0..n {
+    for k in 0..m.min(n) {
         let mut p = k;
-        for i in k + 1..n {
+        for i in k + 1..m {
             if at!(a, n, i, k).abs() > at!(a, n, p, k).abs() {
                 p = i;
             }
@@ -56,7 +56,7 @@ pub fn lu(a: &mut [f64], n: usize, pivots: &mut [i32]) -> f64 {
         if pivot == 0.0 {
             continue;
         }
-        for i in k + 1..n {
+        for i in k + 1..m {
             let f = at!(a, n, i, k) / pivot;
             at!(a, n, i, k) = f;
             for j in k + 1..n {
@@ -367,7 +367,7 @@ mod tests {
             (0..n).for_each(|i| a[i * n + i] += 4.0);
             let mut b = product(&a, &x, n, n, 3);
             let (mut f, mut p) = (a.clone(), vec![0; n]);
-            lu(&mut f, n, &mut p);
+            lu(&mut f, n, n, &mut p);
             lu_solve(&f, n, &p, &mut b, 3);
             assert!(b.iter().zip(&x).all(|(u, v)| (u - v).abs() < 1e-9));
         }

@@ -96,7 +96,7 @@ impl Op for Solve {
                     let (f, r) = s.split_at_mut(n * n);
                     load(a, f);
                     load(b, r);
-                    kernel::lu(f, n, &mut pivots);
+                    kernel::lu(f, n, n, &mut pivots);
                     kernel::lu_solve(f, n, &pivots, r, m);
                     store(r, y);
                 });
@@ -363,7 +363,7 @@ impl Op for SlogDet {
             for (i, (s, l)) in sign.iter_mut().zip(log).enumerate() {
                 with_zeros(n * n, |f| {
                     load(&a[i * n * n..(i + 1) * n * n], f);
-                    let (mut total, mut signum) = (0.0, kernel::lu(f, n, &mut pivots));
+                    let (mut total, mut signum) = (0.0, kernel::lu(f, n, n, &mut pivots));
                     for k in 0..n {
                         let d = f[k * n + k];
                         total += d.abs().ln();
@@ -432,8 +432,11 @@ impl Op for Lu {
         "lu_factor"
     }
     fn infer(&self, x: &[Aval]) -> Result<Avals> {
+        let r = x[0].shape.len();
+        let mut shape = without_last(&x[0].shape, 1);
+        shape[r - 2] = x[0].shape[r - 1].min(x[0].shape[r - 2]);
         let pivots = Aval {
-            shape: without_last(&x[0].shape, 1),
+            shape,
             dtype: DType::I32,
         };
         Ok(smallvec![x[0].clone(), pivots])
@@ -448,17 +451,18 @@ impl Op for Lu {
     }
     fn run(&self, cx: &mut Run) {
         let shape = cx.ins[0].shape();
-        let n = shape[shape.len() - 1];
+        let (m, n) = (shape[shape.len() - 2], shape[shape.len() - 1]);
         let [lu, pivots] = &mut cx.outs[..] else {
             unreachable!("two outputs")
         };
         real!(cx.ins[0].dtype(), T => {
             let a = cx.ins[0].slice::<T>();
             let (y, p) = (lu.slice_mut::<T>(), pivots.slice_mut::<i32>());
-            for ((a, y), p) in a.chunks((n * n).max(1)).zip(y.chunks_mut((n * n).max(1))).zip(p.chunks_mut(n.max(1))) {
-                with_zeros(n * n, |f| {
+            let (size, steps) = ((m * n).max(1), m.min(n).max(1));
+            for ((a, y), p) in a.chunks(size).zip(y.chunks_mut(size)).zip(p.chunks_mut(steps)) {
+                with_zeros(m * n, |f| {
                     load(a, f);
-                    kernel::lu(f, n, p);
+                    kernel::lu(f, m, n, p);
                     store(f, y);
                 });
             }
@@ -467,16 +471,19 @@ impl Op for Lu {
 }
 
 op! {
-    /// The LU decomposition of square matrices with partial pivoting: both factors in one matrix (the unit diagonal of
-    /// the lower one left out), and for each row k the row with which it was exchanged (`int32`). Without gradient.
+    /// The LU decomposition of matrices with partial pivoting: both factors in one matrix (the unit diagonal of the lower
+    /// one left out), and for each row k < min(rows, columns) the row with which it was exchanged (`int32`). Without
+    /// gradient.
     fn lu_factor(x: &Tensor) -> Vec<Tensor> {
-        let (a, dtype) = matrices("lu_factor", x, true)?;
+        let (a, dtype) = matrices("lu_factor", x, false)?;
         let y = bind(Lu, &[&a])?;
         Ok(vec![math::cast(&y[0], dtype)?, y[1].clone()])
     }
     samples {
         vec![Sample::new("pivots", vec![super::samples::tensor(&[1.0, 2.0, 4.0, 2.0], &[2, 2])], |x| lu_factor(&x[0]))
-            .reference(|_| vec![(vec![2, 2], vec![4.0, 2.0, 0.25, 1.5]), (vec![2], vec![1.0, 1.0])]).order(0)]
+            .reference(|_| vec![(vec![2, 2], vec![4.0, 2.0, 0.25, 1.5]), (vec![2], vec![1.0, 1.0])]).order(0),
+        Sample::new("tall", vec![super::samples::tensor(&[1.0, 2.0, 4.0, 2.0, 2.0, 4.0], &[3, 2])], |x| lu_factor(&x[0]))
+            .reference(|_| vec![(vec![3, 2], vec![4.0, 2.0, 0.5, 3.0, 0.25, 0.5]), (vec![2], vec![1.0, 2.0])]).order(0)]
     }
 }
 
