@@ -285,3 +285,12 @@ def test_weights_in_and_out():
 def test_quantize_is_refused():
     with pytest.raises(NotImplementedError, match="quantize"):
         Dropout(0.5).quantize("int8")
+
+
+def test_add_weight_with_the_name_first_says_what_to_write():
+    layer = Layer()
+    with pytest.raises(ValueError, match=r"name as a keyword argument.*name='matrix'"):
+        layer.add_weight("matrix", shape=(3, 4))
+    with pytest.raises(ValueError, match="both positionally and as a keyword"):
+        layer.add_weight((3, 4), shape=(3, 4))
+    assert layer.add_weight((3, 4), "ones").shape == (3, 4)

@@ -181,3 +181,28 @@ def test_source_inputs_without_an_input_layer():
     assert len(found) == 2
     assert found[0] is a
     assert found[1] is b
+
+
+def test_softmax_over_one_element_warns():
+    with pytest.warns(UserWarning, match="sigmoid instead"):
+        assert ops.softmax(np.zeros((2, 1), "float32")).tolist() == [[1], [1]]
+    ops.softmax(np.zeros((1, 2), "float32"))  # a batch of one is nothing special
+
+
+def test_cholesky_of_an_indefinite_matrix_says_so():
+    x = np.stack([np.eye(2), [[1.0, 2.0], [2.0, 1.0]]])
+    with pytest.raises(ValueError, match="not positive definite"):
+        ops.cholesky(x)
+    assert np.isnan(np.asarray(rustdl.jit(ops.cholesky)(x))).any()  # values are not known in there
+    assert np.isnan(np.asarray(ops.cholesky(x * np.nan))).any()
+    x = RNG.normal(size=(3, 4, 4))
+    x = x @ np.swapaxes(x, 1, 2)
+    np.testing.assert_allclose(ops.cholesky(x), np.linalg.cholesky(x), atol=1e-5)
+    np.testing.assert_allclose(ops.cholesky(x, upper=True), np.swapaxes(np.linalg.cholesky(x), 1, 2), atol=1e-5)
+
+
+def test_layer_normalization_with_the_deprecated_scaling():
+    x = RNG.normal(size=(3, 5)).astype("float32")
+    with pytest.warns(UserWarning, match="deprecated"):
+        got = ops.layer_normalization(x, gamma=np.full(5, 2.0, "float32"), rms_scaling=True, epsilon=1e-3)
+    np.testing.assert_allclose(got, 2 * x / np.sqrt(x.var(axis=1, keepdims=True) + 1e-3), rtol=1e-5)

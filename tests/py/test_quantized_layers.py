@@ -165,3 +165,9 @@ def test_the_way_back_of_an_untied_embedding(mode):
     layer.save_own_variables(store)
     again.load_own_variables(store)
     np.testing.assert_array_equal(np.asarray(again(x, reverse=True)), got)
+
+
+def test_quantize_refuses_unknown_arguments():
+    model = rustdl.Sequential([rustdl.Input((3,)), layers.Dense(2)])
+    with pytest.raises(ValueError, match="strength"):
+        model.quantize("int8", strength=3)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -11,10 +13,32 @@ from rustdl.backend.dtypes import is_float_dtype, standardize_dtype
 from rustdl.backend.variable import Variable
 from rustdl.utils.tracking import Tracker
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 
 def _unique(values: Any) -> list[Any]:
     """The values without repeats, by identity, in order."""
     return list({id(x): x for x in values}.values())
+
+
+def _shape_first(method: F) -> F:
+    """Explains to callers who give the name first, as older versions of Keras took it, what to write instead."""
+
+    @functools.wraps(method)
+    def add_weight(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if args and isinstance(args[0], str):
+            raise ValueError(
+                f"{type(self).__name__}.add_weight: the first argument is the shape; give the name as a keyword "
+                f"argument: `add_weight(shape=..., name={args[0]!r})`"
+            )
+        if args and "shape" in kwargs:
+            raise ValueError(
+                f"{type(self).__name__}.add_weight: `shape` was passed both positionally and as a keyword argument: "
+                f"{args[0]} and {kwargs['shape']}"
+            )
+        return method(self, *args, **kwargs)
+
+    return cast(F, add_weight)
 
 
 class LayerState:
@@ -51,6 +75,7 @@ class LayerState:
             object.__setattr__(self, name, store)
         object.__setattr__(self, "_tracker", tracker)
 
+    @_shape_first
     def add_weight(
         self,
         shape: Any = None,

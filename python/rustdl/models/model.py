@@ -94,7 +94,7 @@ class Model(Trainer, Layer):
         raise ValueError("Provide either a layer name or layer index at `get_layer`.")
 
     def quantize(  # type: ignore[override]
-        self, mode: Any = None, config: Any = None, filters: Any = None, type_check: bool = True
+        self, mode: Any = None, config: Any = None, filters: Any = None, type_check: bool = True, **kwargs: Any
     ) -> None:
         """Replaces the float weights of layers by integers of few bits; biases and all other layers stay.
 
@@ -107,9 +107,10 @@ class Model(Trainer, Layer):
                 `GPTQConfig` or `AWQConfig`.
             filters: Which layers: a regular expression of names, a list of them, or a function of a layer.
             type_check: Whether subclasses of layers are left out.
+            **kwargs: None.
 
         Raises:
-            ValueError: No such mode, contradicting arguments, or a model without weights yet.
+            ValueError: No such mode or argument, contradicting arguments, or a model without weights yet.
             NotImplementedError: Another mode of Keras.
 
         Example:
@@ -121,6 +122,8 @@ class Model(Trainer, Layer):
         """
         from rustdl.models.quantization import quantize_model
 
+        if kwargs:
+            raise ValueError(f"{type(self).__name__}.quantize: no such arguments: {sorted(kwargs)}")
         quantize_model(self, mode, config, filters, type_check)
 
     def get_quantization_layer_structure(self, mode: str | None = None) -> dict[str, Any] | None:

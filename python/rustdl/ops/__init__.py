@@ -46,14 +46,14 @@ _register("_vectorize", "vectorize")
 _register("_fft", "fft fft2 ifft2 rfft irfft stft istft extract_sequences")
 _register("_windows", "bartlett blackman hamming hanning kaiser")
 _register("_complex", "polar view_as_complex view_as_real real imag conj conjugate isreal eig")
-_register("_linalg", "norm cdist jvp")
+_register("_linalg", "norm cdist jvp cholesky")
 _register("_statistics", "corrcoef correlate argpartition psnr")
 _register("_ctc", "ctc_decode")
 _register(
     "_arguments",
     "bitwise_and bitwise_or bitwise_xor left_shift right_shift bincount isin linspace max min prod meshgrid moments "
     "svd concatenate cumsum cumprod nancumsum nancumprod one_hot multi_hot segment_sum segment_prod segment_max "
-    "segment_min sort unique",
+    "segment_min softmax sort unique",
 )
 _register("_blocks", "depth_to_space space_to_depth unfold fold rearrange")
 _register("adaptive_pooling", "adaptive_average_pool adaptive_max_pool")

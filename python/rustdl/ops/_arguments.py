@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -249,6 +250,27 @@ def _segments(name: str) -> Any:
         sorted: A promise that ids never fall; the result is the same without it.
     """
     return symbolic(call, name)
+
+
+def _softmax(x: Any, axis: Any = -1) -> Any:
+    """`exp(x) / sum(exp(x))` along an axis.
+
+    Args:
+        x: The tensor.
+        axis: Axis or axes of the sum.
+    """
+    x = _tensor(x)
+    if isinstance(axis, int) and -x.ndim <= axis < x.ndim and x.shape[axis] == 1:
+        warnings.warn(
+            f"You are using a softmax over axis {axis} of a tensor of shape {tuple(x.shape)}. This axis has size 1. "
+            "The softmax operation will always return the value 1, which is likely not what you intended. "
+            "Did you mean to use a sigmoid instead?",
+            stacklevel=3,
+        )
+    return engine.softmax(x, axis)
+
+
+softmax: Any = symbolic(_softmax, "softmax")
 
 
 def _sort(x: Any, axis: int | None = -1) -> Any:

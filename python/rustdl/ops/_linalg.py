@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from rustdl import backend
 from rustdl._rustdl import ops as engine
 from rustdl.backend.dtypes import is_float_dtype
@@ -50,6 +52,34 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
             f"norm: ord={ord} needs one axis (vectors) or two (matrices). Received: axis={axis}, x.shape={x.shape}"
         )
     return engine.matrix_norm(x, _matrix_order(ord), axes, keepdims)
+
+
+def _cholesky(x: Any, upper: bool = False) -> Any:
+    """The triangular factor L of symmetric positive definite matrices: `x = L L^T`, or `x = L^T L` with `upper`.
+
+    Args:
+        x: Matrices, taken as symmetric: `(x + x^T) / 2`.
+        upper: Whether the upper factor is returned.
+
+    Raises:
+        ValueError: A matrix is not positive definite. Inside a graph, where values are not known, NaN comes out.
+
+    Example:
+        >>> from rustdl import ops
+        >>> ops.cholesky([[4.0, 2.0], [2.0, 2.0]]).tolist()
+        [[2.0, 0.0], [1.0, 1.0]]
+    """
+    x = backend.convert_to_tensor(x)
+    factor = engine.cholesky(x, upper)
+    if not factor.is_traced and np.isnan(factor.numpy()).any() and not np.isnan(x.numpy()).any():
+        raise ValueError(
+            f"cholesky: a matrix of x (shape {tuple(x.shape)}) is not positive definite, so it has no such factor; "
+            "add a small multiple of the identity if it should be."
+        )
+    return factor
+
+
+cholesky: Any = symbolic(_cholesky, "cholesky")
 
 
 def _matrix_order(order: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from rustdl import backend
@@ -71,7 +72,7 @@ def batch_normalization(
 
 @symbolic
 def layer_normalization(
-    x: Any, gamma: Any = None, beta: Any = None, axis: Any = -1, epsilon: float | None = None
+    x: Any, gamma: Any = None, beta: Any = None, axis: Any = -1, epsilon: float | None = None, **kwargs: Any
 ) -> Any:
     """`(x - mean) / sqrt(variance + epsilon) * gamma + beta`, mean and variance over `axis`.
 
@@ -81,6 +82,7 @@ def layer_normalization(
         beta: Summands of the sizes of `axis`, or `None`.
         axis: Axis or axes.
         epsilon: Added to the variance; `rustdl.config.epsilon()` by default.
+        **kwargs: Only the deprecated `rms_scaling`; true, it divides by the standard deviation and subtracts no mean.
 
     Example:
         >>> import rustdl
@@ -89,6 +91,17 @@ def layer_normalization(
     """
     x, dtype = _wide(x)
     axes = _axes(axis, len(x.shape))
+    if kwargs.pop("rms_scaling", False):
+        warnings.warn(
+            "You passed `rms_scaling=True`, which is deprecated: use `rms_normalization`, which divides by the root "
+            "mean square.",
+            stacklevel=2,
+        )
+        variance = engine.var(x, axis=axes, keepdims=True)
+        y = x * engine.rsqrt(variance + (config.epsilon() if epsilon is None else epsilon))
+        return _cast(y if gamma is None else y * _along(gamma, axes, y), dtype)
+    if kwargs:
+        raise TypeError(f"layer_normalization: no such arguments: {sorted(kwargs)}")
     mean = engine.mean(x, axis=axes, keepdims=True)
     centred = x - mean
     variance = engine.mean(centred * centred, axis=axes, keepdims=True)
