@@ -55,7 +55,7 @@ DIFFERENCES = (
     "`fit`, `evaluate` and `predict` take arrays of strings where a layer of the model turns them into numbers (Keras on JAX refuses them); such steps run eagerly.",
     "Metrics honour the mask of a prediction in `fit` too, where Keras on JAX has lost it; `SwapEMAWeights` leaves the averages in the model also after an early stop.",
     "`compile` without `metrics` forgets those of an earlier `compile`; a generator that has run dry ends `fit` instead of giving its first batch again.",
-    "Quantization: `int8` and `int4`; `float8` has its functions but no layers; GPTQ and AWQ have configurations but no algorithm.",
+    "`Model.quantize` with GPTQ or AWQ prepares and quantizes the layers of the given blocks, and leaves all others in floats; Keras prepares them all. Files have the zero points, which Keras 3.15 leaves out of those of GPTQ, so that it cannot read them again.",
 )
 
 

@@ -14,10 +14,11 @@ from rustdl import ops, quantizers
 from rustdl.dtype_policies.dtype_policy import QUANTIZATION_MODES
 from rustdl.dtype_policies.quantized_policy import Int4DTypePolicy
 from rustdl.layers._calibrated import CALIBRATED_MODES, Calibrated
+from rustdl.layers._float8 import Float8Products
 from rustdl.quantizers.quantization_config import Int4QuantizationConfig, QuantizationConfig, resolve_config
 
 
-class Quantizable(Calibrated):
+class Quantizable(Calibrated, Float8Products):
     """Mixin: `quantize` replaces the weight of the layer by integers and scales.
 
     The weight is the attribute `_lora_weight` (see `LowRankAdaptation`); `_shared_axes` says over which of its axes a
@@ -77,11 +78,18 @@ class Quantizable(Calibrated):
 
         Args:
             input_shape: The shape of the float weight.
-            mode: `"int8"`, `"int4"`, or for `Dense` and `EinsumDense` `"gptq"` or `"awq"`.
+            mode: `"int8"`, `"int4"`, or for `Dense` and `EinsumDense` `"float8"`, `"gptq"` or `"awq"`.
             config: How; see `quantize`.
         """
         layer: Any = self
         self._check_mode(mode)
+        if mode == "float8":
+            unlocked = layer._tracker.locked
+            layer._tracker.unlock()
+            self._float8_build()
+            if unlocked:
+                layer._tracker.lock()
+            return
         if mode in CALIBRATED_MODES:
             self._stored_shape, self._stored_mode, self._stored_block = tuple(input_shape), mode, None
             unlocked = layer._tracker.locked
@@ -135,8 +143,7 @@ class Quantizable(Calibrated):
         if mode not in self._modes:
             known = "" if mode in QUANTIZATION_MODES else "Invalid quantization mode. "
             raise NotImplementedError(
-                f"{known}{type(self).__name__}: quantization mode '{mode}' is not available; use 'int8' or 'int4'"
-                + (", or dtype='mixed_bfloat16' for training in few bits." if mode == "float8" else ".")
+                f"{known}{type(self).__name__}: quantization mode '{mode}' is not available; use 'int8' or 'int4'."
             )
 
     def _stored_variables(self) -> list[Any]:
@@ -153,8 +160,9 @@ class Quantizable(Calibrated):
         """Replaces the float weight by integers and scales. The bias stays as it is.
 
         Args:
-            mode: `"int8"`, or `"int4"` (two in a byte). `Dense` and `EinsumDense` have `"gptq"` and `"awq"` too, which
+            mode: `"int8"`, or `"int4"` (two in a byte). `Dense` and `EinsumDense` have three more. `"gptq"` and `"awq"`
                 make the variables only: the layer keeps computing with floats until `Model.quantize` has shown it data.
+                `"float8"` is for training: inputs, weight and gradients are rounded to 8-bit floats, the weight stays.
             type_check: Whether subclasses are refused, whose `call` may use the weight in other ways.
             config: An `Int8QuantizationConfig`, `Int4QuantizationConfig`, `GPTQConfig` or `AWQConfig`; by default the
                 mode's or the layer's own.
@@ -173,19 +181,19 @@ class Quantizable(Calibrated):
         config = resolve_config(mode, config)
         if not layer.built:
             raise ValueError(f"Cannot quantize a layer that isn't yet built. Layer '{layer.name}' is not built.")
-        if self.is_quantized:
+        if self.is_quantized or self._float8:
             raise ValueError(
                 f"Layer '{layer.name}' is already quantized with dtype_policy='{layer.dtype_policy.name}'. "
                 f"Received: mode={config.mode}"
             )
         self._check_mode(config.mode)
-        if config.mode in CALIBRATED_MODES:
+        if config.mode in ("float8", *CALIBRATED_MODES):
             if self.lora_enabled:
                 raise NotImplementedError(
                     f"Layer '{layer.name}': mode '{config.mode}' doesn't go with a low-rank adaptation; merge it into "
                     "the weight first, by saving the layer and reading it into one without."
                 )
-            # The float weight stays until `Model.quantize` has shown data to the layer.
+            # The float weight stays: for good, or until `Model.quantize` has shown data to the layer.
             self.quantized_build(getattr(self, self._lora_weight).shape, config.mode, config)
             self._set_quantized_policy(config)
             return

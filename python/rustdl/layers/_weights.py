@@ -120,10 +120,10 @@ class LowRankAdaptation(Quantizable):
             )
         if not layer.built:
             raise ValueError("Cannot enable lora on a layer that isn't yet built.")
-        if self.is_quantized and self._stored_mode in CALIBRATED_MODES:
+        if self._float8 or (self.is_quantized and self._stored_mode in CALIBRATED_MODES):
             raise NotImplementedError(
-                f"Layer '{layer.name}': a low-rank adaptation doesn't go with mode '{self._stored_mode}'; use 'int8' "
-                "or 'int4'."
+                f"Layer '{layer.name}': a low-rank adaptation doesn't go with mode '{layer.quantization_mode}'; use "
+                "'int8' or 'int4'."
             )
         if self.lora_enabled:
             raise ValueError("lora is already enabled. This can only be done once per layer.")

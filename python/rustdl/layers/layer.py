@@ -300,7 +300,8 @@ class Layer(LayerState, Operation):
         policy = dtype_policies.get(value)
         self._set_dtype_policy(policy)
         mode = policy.quantization_mode
-        if mode is None or not self.__dict__.get("built") or getattr(self, "is_quantized", False):
+        done = getattr(self, "is_quantized", False) or getattr(self, "_float8", False)
+        if mode is None or not self.__dict__.get("built") or done:
             return
         if mode in ("gptq", "awq"):
             raise ValueError(

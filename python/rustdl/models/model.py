@@ -123,7 +123,7 @@ class Model(Trainer, Layer):
         from rustdl.models.quantization import quantize_model
 
         if kwargs:
-            raise ValueError(f"{type(self).__name__}.quantize: no such arguments: {sorted(kwargs)}")
+            raise ValueError(f"{type(self).__name__}.quantize: Unrecognized keyword arguments: {sorted(kwargs)}")
         quantize_model(self, mode, config, filters, type_check)
 
     def get_quantization_layer_structure(self, mode: str | None = None) -> dict[str, Any] | None:

@@ -13,10 +13,6 @@ from rustdl.quantizers.quantization_config import resolve_config
 def quantize_model(model: Any, mode: Any, config: Any, filters: Any, type_check: bool) -> None:
     """See `Model.quantize`."""
     resolved = resolve_config(mode, config)
-    if resolved.mode not in ("int8", "int4", "gptq", "awq"):
-        raise NotImplementedError(
-            f"Model {model.name}: quantization mode '{resolved.mode}' is not available; use 'int8' or 'int4'."
-        )
     if not model.built:
         raise ValueError(
             "Cannot quantize a layer that isn't yet built. Call the model on data, or `build(input_shape)`."

@@ -43,7 +43,7 @@ class Dense(LowRankAdaptation, Layer):
         (2, 4)
     """
 
-    _modes = ("int8", "int4", "gptq", "awq")
+    _modes = ("int8", "int4", "float8", "gptq", "awq")
 
     def __init__(
         self,
@@ -91,11 +91,13 @@ class Dense(LowRankAdaptation, Layer):
                 f"Layer {self.name}: the last dimension of the input of a Dense layer must be known. "
                 f"Received: input_shape={tuple(input_shape)}"
             )
-        if self.quantization_mode:
+        if self.quantization_mode not in (None, "float8"):
             self.quantized_build((inputs, self.units), self.quantization_mode)
         else:
             self._kernel = add_weight(self, "kernel", (inputs, self.units))
         self.bias = add_weight(self, "bias", (self.units,)) if self.use_bias else None
+        if self.quantization_mode == "float8":
+            self.quantized_build((inputs, self.units), "float8")
         self.input_spec = InputSpec(min_ndim=2, axes={-1: inputs})
         self.built = True
         if self.lora_rank:
@@ -112,7 +114,7 @@ class Dense(LowRankAdaptation, Layer):
     def call(self, inputs: Any, training: Any = None) -> Any:
         if self.is_quantized:
             inputs = self._quantized_input(inputs, (-1,))
-        x = ops.matmul(inputs, self.kernel)
+        x = self._float8_product(ops.matmul, inputs, self.kernel) if self._float8 else ops.matmul(inputs, self.kernel)
         if self.bias is not None:
             x = ops.add(x, self.bias)
         if self.activation is not None:

@@ -45,7 +45,7 @@ class EinsumDense(LowRankAdaptation, Layer):
         (2, 3, 5)
     """
 
-    _modes = ("int8", "int4", "gptq", "awq")
+    _modes = ("int8", "int4", "float8", "gptq", "awq")
     kernel_initializer: Any
 
     def __init__(
@@ -93,12 +93,14 @@ class EinsumDense(LowRankAdaptation, Layer):
             config.update(input_axes=plan.input_axes, output_axes=plan.output_axes)
             initializer = type(initializer).from_config(config)
         self._contracted = tuple(plan.input_axes)
-        if self.quantization_mode:
+        if self.quantization_mode not in (None, "float8"):
             self.quantized_build(plan.kernel_shape, self.quantization_mode)
             self._check_column_size()
         else:
             self._kernel = add_weight(self, "kernel", plan.kernel_shape, initializer=initializer)
         self.bias = None if plan.bias_shape is None else add_weight(self, "bias", plan.bias_shape)
+        if self.quantization_mode == "float8":
+            self.quantized_build(plan.kernel_shape, "float8")
         self.built = True
         if self.lora_rank:
             self.enable_lora(self.lora_rank, lora_alpha=self.lora_alpha)
@@ -164,7 +166,10 @@ class EinsumDense(LowRankAdaptation, Layer):
     def call(self, inputs: Any, training: Any = None) -> Any:
         if self.is_quantized:
             inputs = self._quantized_input(inputs, self._contracted_inputs(len(inputs.shape)))
-        x = ops.einsum(self.equation, inputs, self.kernel)
+        if self._float8:
+            x = self._float8_product(lambda x, kernel: ops.einsum(self.equation, x, kernel), inputs, self.kernel)
+        else:
+            x = ops.einsum(self.equation, inputs, self.kernel)
         if self.bias is not None:
             x = ops.add(x, self.bias)
         if self.activation is not None:
