@@ -472,3 +472,14 @@ def test_calls_that_look_alike_have_plans_of_their_own():
         ["dict", ["a"]],
         ["dict", ["b"]],
     ]
+
+
+def test_an_error_that_shows_a_traced_tensor_stays_what_it_is():
+    @rustdl.jit
+    def f(x):
+        raise ValueError(f"no good: {x}")
+
+    with pytest.raises(ValueError, match="no good") as found:
+        f(np.ones(3, "float32"))
+    assert not isinstance(found.value, TypeError)
+    assert "raise ValueError" in found.value.__notes__[0]

@@ -6,6 +6,7 @@ import ast
 import inspect
 import linecache
 import os
+import re
 import sysconfig
 import textwrap
 from collections.abc import Callable, Iterator
@@ -70,10 +71,15 @@ def user_place(trace: TracebackType | None) -> Place | None:
     return own or library
 
 
+_SHOWN = re.compile(r"<rustdl\.Tensor [^>]*>")
+
+
 def _is_about_values(error: BaseException | None) -> bool:
     """Whether an error comes from asking a traced tensor for its value."""
     while error is not None:
-        if isinstance(error, TracedError) or "traced" in str(error):
+        # A tensor that a message shows is no sign of that, unless it was the key of a dictionary.
+        said = str(error) if isinstance(error, KeyError) else _SHOWN.sub("", str(error))
+        if isinstance(error, TracedError) or "traced" in said:
             return True
         error = error.__cause__ or error.__context__
     return False
