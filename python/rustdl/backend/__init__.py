@@ -28,7 +28,16 @@ from rustdl.backend.name_scope import name_scope
 from rustdl.backend.spec import compute_output_spec
 from rustdl.backend.stateless_scope import StatelessScope, get_stateless_scope, in_stateless_scope
 from rustdl.backend.symbolic_scope import SymbolicScope, in_symbolic_scope
-from rustdl.backend.tensor import cast, convert_to_numpy, convert_to_tensor, is_tensor, is_text, own_numpy, shape
+from rustdl.backend.tensor import (
+    cast,
+    convert_to_numpy,
+    convert_to_tensor,
+    is_scipy_sparse,
+    is_tensor,
+    is_text,
+    own_numpy,
+    shape,
+)
 from rustdl.backend.trace import Compiled, TraceScope, in_trace, trace
 from rustdl.backend.variable import Variable
 from rustdl.utils.naming import get_uid
@@ -64,6 +73,7 @@ __all__ = [
     "is_float_dtype",
     "is_int_dtype",
     "is_keras_tensor",
+    "is_scipy_sparse",
     "is_tensor",
     "is_text",
     "own_numpy",

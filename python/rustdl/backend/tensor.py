@@ -23,8 +23,15 @@ def _engine_dtype(dtype: Any) -> str:
     return name
 
 
+def is_scipy_sparse(x: Any) -> bool:
+    """Whether `x` is a sparse matrix or array of scipy."""
+    return type(x).__module__.startswith("scipy.sparse") and hasattr(x, "toarray")
+
+
 def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None, ragged: bool | None = None) -> Any:
     """A tensor from a number, nested list, numpy array, variable, tensor or anything with `__array__`.
+
+    Sparse matrices of scipy become dense.
 
     Args:
         x: The value. numpy arrays are shared, not copied, where dtype and layout allow.
@@ -47,6 +54,8 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None, rag
     if hasattr(x, "__rustdl_tensor__"):
         x = x.__rustdl_tensor__()
         return x if dtype is None else cast(x, dtype)
+    if is_scipy_sparse(x):
+        x = x.toarray()
     if dtype is None:
         return _rustdl.convert(x)
     return _rustdl.convert(x, _engine_dtype(dtype))

@@ -86,7 +86,7 @@ class DTypePolicy:
                 cast.name = x.name
                 return cast
             return x
-        if hasattr(x, "__array__"):
+        if hasattr(x, "__array__") or backend.is_scipy_sparse(x):
             x = backend.convert_to_tensor(x)
             return backend.cast(x, dtype) if autocast and x.dtype != dtype and is_float_dtype(x.dtype) else x
         return x

@@ -16,6 +16,7 @@ from rustdl.trainers.data_adapters.iterable_data_adapter import (
     TFDatasetAdapter,
 )
 from rustdl.trainers.data_adapters.py_dataset_adapter import PyDataset, PyDatasetAdapter
+from rustdl.trainers.data_adapters.sparse_rows import SparseRows, has_sparse
 
 
 def get_data_adapter(
@@ -38,6 +39,9 @@ def get_data_adapter(
         return ArrayDataAdapter(
             x, y, sample_weight, batch_size=batch_size, steps=steps, shuffle=shuffle, class_weight=class_weight
         )
+    if has_sparse(x, y, sample_weight):
+        rows = SparseRows(x, y, sample_weight, batch_size=batch_size, steps=steps, shuffle=shuffle)
+        return PyDatasetAdapter(rows, class_weight=class_weight)
     if isinstance(x, PyDataset):
         _without("PyDataset", y, sample_weight)
         # By default the dataset decides on its order itself.

@@ -11,7 +11,7 @@ from rustdl import tree
 from rustdl._rustdl import Tensor
 from rustdl.backend import config
 from rustdl.backend.dtypes import standardize_dtype
-from rustdl.backend.tensor import convert_to_tensor, is_text
+from rustdl.backend.tensor import convert_to_tensor, is_scipy_sparse, is_text
 
 
 def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
@@ -91,6 +91,8 @@ def to_array(x: Any, name: str) -> Any:
     """
     if hasattr(x, "__rustdl_tensor__"):
         x = x.__rustdl_tensor__()
+    if is_scipy_sparse(x):
+        x = x.toarray()
     if isinstance(x, Tensor):
         array: Any = x
     else:
@@ -167,7 +169,7 @@ def train_validation_split(arrays: Any, validation_split: float) -> tuple[Any, A
         ValueError: for data that cannot be split, or a share that leaves one part empty.
     """
     flat = [a for a in tree.flatten(arrays) if a is not None]
-    wrong = [type(a) for a in flat if not is_array(a)]
+    wrong = [type(a) for a in flat if not is_array(a) and not is_scipy_sparse(a)]
     if wrong:
         raise ValueError(
             "Argument `validation_split` is only supported for tensors or NumPy arrays."
@@ -190,6 +192,8 @@ def train_validation_split(arrays: Any, validation_split: float) -> tuple[Any, A
         def cut(x: Any) -> Any:
             if x is None:
                 return None
+            if is_scipy_sparse(x):
+                return x.tocsr()[start:stop]
             return x.iloc[start:stop] if hasattr(x, "iloc") else x[start:stop]
 
         return tree.map_structure(cut, arrays)

@@ -10,7 +10,7 @@ import numpy as np
 
 from rustdl import tree
 from rustdl._rustdl import Tensor
-from rustdl.backend.tensor import convert_to_tensor
+from rustdl.backend.tensor import convert_to_tensor, is_scipy_sparse
 from rustdl.trainers.data_adapters import data_adapter_utils as utils
 from rustdl.trainers.data_adapters.data_adapter import DataAdapter
 
@@ -30,7 +30,7 @@ def to_batch(data: Any, source: str) -> Any:
     def convert(x: Any, name: str = "x") -> Any:
         if x is None or isinstance(x, Tensor):
             return x
-        if utils.is_array(x):
+        if utils.is_array(x) or is_scipy_sparse(x):
             return utils.to_tensor(x, name) if len(x.shape) else convert_to_tensor(np.asarray(x))
         return convert_to_tensor(np.asarray(x)) if isinstance(x, (int, float)) else x
 
