@@ -336,6 +336,27 @@ def test_swap_ema_weights():
         _model().fit(x, y, verbose=0, validation_data=(x, y), callbacks=[callbacks.SwapEMAWeights()])
 
 
+def test_swap_ema_weights_of_one_optimizer_of_several():
+    x, y = _data()
+    model = rustdl.Sequential([layers.Dense(3, name="first"), layers.Dense(1, name="second")])
+    averaging, plain = rustdl.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.9), rustdl.optimizers.SGD(0.1)
+    choice = rustdl.optimizers.OptimizerMap(plain, {".*first/.*": averaging})
+    model.compile(rustdl.optimizers.MultiOptimizer(choice), "mse")
+    model.train_on_batch(x, y)
+    model.train_on_batch(x, y)
+    before = [w.copy() for w in model.get_weights()]
+    averages = [np.array(v) for v in averaging._model_variables_moving_average]
+    swap = callbacks.SwapEMAWeights()
+    swap.set_model(model)
+    swap.on_test_begin()
+    for got, want in zip(model.get_weights(), [*averages, *before[2:]], strict=True):
+        np.testing.assert_array_equal(got, want)
+    assert not np.array_equal(averages[0], before[0])
+    swap.on_test_end()
+    for got, want in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
 def test_unknown_mode_warns():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -206,3 +206,28 @@ def test_layer_normalization_with_the_deprecated_scaling():
     with pytest.warns(UserWarning, match="deprecated"):
         got = ops.layer_normalization(x, gamma=np.full(5, 2.0, "float32"), rms_scaling=True, epsilon=1e-3)
     np.testing.assert_allclose(got, 2 * x / np.sqrt(x.var(axis=1, keepdims=True) + 1e-3), rtol=1e-5)
+
+
+def test_the_size_of_a_batch_of_unknown_length():
+    inputs = rustdl.Input((3,))
+    assert ops.size(KerasTensor((2, 3))) == 6
+    assert ops.size(inputs).shape == ()
+    model = rustdl.Model(inputs, inputs / ops.cast(ops.size(inputs), "float32"))
+    for rows in (2, 5):
+        np.testing.assert_allclose(model.predict(np.ones((rows, 3)), verbose=0), np.full((rows, 3), 1 / (3 * rows)))
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (3, 5), (2, 4, 4), (1, 1)])
+def test_lu_factor_of_any_shape(shape):
+    x = RNG.normal(size=shape)
+    factors, pivots = (np.asarray(a) for a in ops.lu_factor(x))
+    m, n = shape[-2:]
+    k = min(m, n)
+    assert pivots.shape == (*shape[:-2], k)
+    lower = np.tril(factors, -1)[..., :k] + np.eye(m, k)
+    product = lower @ np.triu(factors)[..., :k, :]
+    for rows, exchanged in zip(x.reshape(-1, m, n), pivots.reshape(-1, k), strict=True):
+        for i, j in enumerate(exchanged):
+            rows[[i, j]] = rows[[j, i]]
+    np.testing.assert_allclose(product, x, atol=1e-6)
+    assert np.abs(lower).max(initial=0) <= 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rustdl.callbacks.callback import Callback, Logs
+from rustdl.callbacks.learning_rates import parts
 
 
 class SwapEMAWeights(Callback):
@@ -23,25 +24,25 @@ class SwapEMAWeights(Callback):
         self.swap_on_epoch = swap_on_epoch
         self._ema_weights_in_model = False
 
-    def _averages(self) -> tuple[Any, list[Any]]:
+    def _optimizers(self) -> list[Any]:
+        """The optimizers that keep averages: those in a `MultiOptimizer` each for their own variables."""
         optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
-        if not getattr(optimizer, "use_ema", False):
+        found = [inner for inner in parts(optimizer) if getattr(inner, "use_ema", False)]
+        if not found:
             raise ValueError(
                 "SwapEMAWeights must be used when `use_ema=True` is set on the optimizer. "
                 f"Received: use_ema={getattr(optimizer, 'use_ema', None)}"
             )
-        averages = getattr(optimizer, "_model_variables_moving_average", None)
-        return optimizer, list(averages or [])
+        return found
 
     def _pairs(self) -> list[tuple[Any, Any]]:
         """Each variable with its average."""
-        optimizer, averages = self._averages()
-        variables = (
-            optimizer._trainable_variables
-            if hasattr(optimizer, "_trainable_variables")
-            else self.model.trainable_variables
-        )
-        return list(zip(variables, averages, strict=False))
+        pairs: list[tuple[Any, Any]] = []
+        for optimizer in self._optimizers():
+            averages = getattr(optimizer, "_model_variables_moving_average", None) or []
+            variables = getattr(optimizer, "_trainable_variables", self.model.trainable_variables)
+            pairs += zip(variables, averages, strict=False)
+        return pairs
 
     def _swap(self) -> None:
         for variable, average in self._pairs():

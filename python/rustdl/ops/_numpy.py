@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -205,15 +206,25 @@ def _copy(x: Any) -> Any:
 copy: Any = symbolic(_copy, "copy")
 
 
-def size(x: Any) -> int | None:
-    """The number of elements; `None` for a symbolic tensor with an unknown size."""
+def _unknown_total(x: Any) -> Any:
+    return backend.convert_to_tensor(math.prod(x.shape), dtype="int32")
+
+
+_symbolic_size: Any = symbolic(_unknown_total, "size")
+
+
+def size(x: Any) -> Any:
+    """The number of elements: an integer, or a symbolic `int32` scalar for a symbolic tensor with an unknown size.
+
+    Args:
+        x: The tensor.
+
+    Example:
+        >>> size([[1, 2, 3]])
+        3
+    """
     shape = backend.shape(x)
-    total = 1
-    for d in shape:
-        if d is None:
-            return None
-        total *= d
-    return total
+    return _symbolic_size(x) if None in shape else math.prod(shape)
 
 
 def ndim(x: Any) -> int:
