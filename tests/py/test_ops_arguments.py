@@ -231,3 +231,17 @@ def test_lu_factor_of_any_shape(shape):
             rows[[i, j]] = rows[[j, i]]
     np.testing.assert_allclose(product, x, atol=1e-6)
     assert np.abs(lower).max(initial=0) <= 1
+
+
+@pytest.mark.parametrize(
+    ("dtype", "to"), [("int32", "int16"), ("int16", "int32"), ("float32", "uint8"), ("int32", "float32")]
+)
+def test_view_in_a_graph(dtype, to):
+    x = RNG.integers(0, 100, (3, 4)).astype(dtype)
+    inputs = rustdl.Input((4,), dtype=dtype)
+    outputs = ops.view(inputs, to)
+    assert outputs.dtype == to
+    assert outputs.shape == (None, *x.view(to).shape[1:])
+    np.testing.assert_array_equal(rustdl.Model(inputs, outputs)(x), x.view(to))
+    with pytest.raises(ValueError, match="no whole number"):
+        ops.view(KerasTensor((2, 3), dtype="int16"), "int64")

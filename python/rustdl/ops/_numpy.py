@@ -12,7 +12,7 @@ from rustdl._rustdl import Tensor, placeholder
 from rustdl._rustdl import ops as engine
 from rustdl.backend import config
 from rustdl.backend.dtypes import is_float_dtype, result_type, standardize_dtype
-from rustdl.backend.spec import unknown_size
+from rustdl.backend.spec import in_spec_scope, unknown_size
 from rustdl.ops._symbolic import symbolic
 
 
@@ -371,17 +371,31 @@ def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 select: Any = symbolic(_select, "select")
 
 
+def _bytes(dtype: str) -> int:
+    """The size of an element."""
+    return int("".join(filter(str.isdigit, dtype)) or 8) // 8
+
+
 def _view(x: Any, dtype: Any = None) -> Any:
     """The same bytes read as another dtype.
 
     Args:
-        x: The tensor; its values must be known.
+        x: The tensor; its values must be known when this is computed, so that a graph with it runs eagerly only.
         dtype: The dtype.
+
+    Example:
+        >>> view([1, 2], "int16").tolist()
+        [1, 0, 2, 0]
     """
     x = _tensor(x)
     name = x.dtype if dtype is None else standardize_dtype(dtype)
     if name == x.dtype:
         return x
+    if in_spec_scope():
+        have = x.shape[-1] * _bytes(x.dtype) if x.ndim else 0
+        if not x.ndim or have % _bytes(name):
+            raise ValueError(f"view: the last axis of {x.dtype}{tuple(x.shape)} is no whole number of {name}")
+        return placeholder((*x.shape[:-1], have // _bytes(name)), name)
     array = x.numpy()
     if array.ndim:
         array = np.ascontiguousarray(array)
