@@ -187,6 +187,7 @@ def test_softmax_over_one_element_warns():
     with pytest.warns(UserWarning, match="sigmoid instead"):
         assert ops.softmax(np.zeros((2, 1), "float32")).tolist() == [[1], [1]]
     ops.softmax(np.zeros((1, 2), "float32"))  # a batch of one is nothing special
+    ops.softmax(np.zeros((2, 3, 1), "float32"))  # attention to a single key
 
 
 def test_cholesky_of_an_indefinite_matrix_says_so():

@@ -260,7 +260,8 @@ def _softmax(x: Any, axis: Any = -1) -> Any:
         axis: Axis or axes of the sum.
     """
     x = _tensor(x)
-    if isinstance(axis, int) and -x.ndim <= axis < x.ndim and x.shape[axis] == 1:
+    # Of more axes it may be attention to a single key, which is nothing wrong.
+    if isinstance(axis, int) and -x.ndim <= axis < x.ndim <= 2 and x.shape[axis] == 1:
         warnings.warn(
             f"You are using a softmax over axis {axis} of a tensor of shape {tuple(x.shape)}. This axis has size 1. "
             "The softmax operation will always return the value 1, which is likely not what you intended. "
