@@ -294,3 +294,5 @@ def test_add_weight_with_the_name_first_says_what_to_write():
     with pytest.raises(ValueError, match="both positionally and as a keyword"):
         layer.add_weight((3, 4), shape=(3, 4))
     assert layer.add_weight((3, 4), "ones").shape == (3, 4)
+    with pytest.raises(TypeError, match="at most 3 positional"):
+        layer.add_weight((3, 4), "zeros", "float32", "name")

@@ -246,3 +246,12 @@ def test_view_in_a_graph(dtype, to):
     np.testing.assert_array_equal(rustdl.Model(inputs, outputs)(x), x.view(to))
     with pytest.raises(ValueError, match="no whole number"):
         ops.view(KerasTensor((2, 3), dtype="int16"), "int64")
+
+
+def test_batch_normalization_names_the_vector_that_does_not_fit():
+    x, five = KerasTensor((None, 3, 5)), np.ones(5, "float32")
+    for name in ("offset", "scale"):
+        with pytest.raises(ValueError, match=f"`{name}` must be a vector of length 5"):
+            ops.batch_normalization(x, five, five, axis=-1, **{name: np.ones(3, "float32")})
+    with pytest.raises(ValueError, match=r"`variance` must be a vector of length 5.*\(1, 5\)"):
+        ops.batch_normalization(np.zeros((2, 5)), five, np.ones((1, 5)), axis=-1)

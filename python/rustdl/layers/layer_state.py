@@ -31,6 +31,11 @@ def _shape_first(method: F) -> F:
                 f"{type(self).__name__}.add_weight: the first argument is the shape; give the name as a keyword "
                 f"argument: `add_weight(shape=..., name={args[0]!r})`"
             )
+        if len(args) > 3:
+            raise TypeError(
+                f"{type(self).__name__}.add_weight takes at most 3 positional arguments: shape, initializer and dtype; "
+                f"received {args}"
+            )
         if args and "shape" in kwargs:
             raise ValueError(
                 f"{type(self).__name__}.add_weight: `shape` was passed both positionally and as a keyword argument: "

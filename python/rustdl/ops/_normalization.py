@@ -35,6 +35,15 @@ def _along(value: Any, axes: list[int], like: Any) -> Any:
     return engine.reshape(value, [n if i in axes else 1 for i, n in enumerate(like.shape)])
 
 
+def _check_vector(name: str, value: Any, x: Any, axis: int) -> None:
+    shape = tuple(backend.convert_to_tensor(value).shape)
+    if shape != (x.shape[axis],):
+        raise ValueError(
+            f"batch_normalization: `{name}` must be a vector of length {x.shape[axis]}, that of axis {axis} of x. "
+            f"Received: {name}.shape={shape}, x.shape={tuple(x.shape)}"
+        )
+
+
 @symbolic
 def batch_normalization(
     x: Any, mean: Any, variance: Any, axis: int, offset: Any = None, scale: Any = None, epsilon: float = 1e-3
@@ -59,6 +68,9 @@ def batch_normalization(
         [[-1.0], [1.0]]
     """
     x, dtype = _wide(x)
+    for name, value in (("mean", mean), ("variance", variance), ("offset", offset), ("scale", scale)):
+        if value is not None and isinstance(axis, int) and -x.ndim <= axis < x.ndim:
+            _check_vector(name, value, x, axis)
     # Once a channel: one factor and one shift, so that a single multiply-add is left for each element.
     factor = engine.rsqrt(_cast(backend.convert_to_tensor(variance), x.dtype) + epsilon)
     if scale is not None:
