@@ -185,7 +185,10 @@ fn levels_agree<T: Float>() {
         with_level(level, || dispatch(probe))
     };
     let want = run(Level::Scalar, false);
-    for (l, four) in available().into_iter().flat_map(|l| [(l, false), (l, true)]) {
+    for (l, four) in available()
+        .into_iter()
+        .flat_map(|l| [(l, false), (l, true)])
+    {
         for (got, want) in run(l, four).iter().zip(&want) {
             assert_eq!(got.0, want.0);
             for (i, (got_i, want_i)) in got.1.iter().zip(&want.1).enumerate() {
