@@ -11,19 +11,20 @@ RNG = np.random.default_rng(0)
 
 
 class Rounded:
-    """Scale and history of one of the three tensors, as in the paper: the scale is that of the steps before."""
+    """Scale and history of one of the three tensors: the next scale follows from the steps before this one."""
 
     def __init__(self, kind, length):
         self.kind, self.scale, self.history = getattr(ml_dtypes, kind), 1.0, np.zeros(length)
         self.largest = float(ml_dtypes.finfo(self.kind).max)
 
     def __call__(self, x):
+        scale = np.float32(self.scale)
+        scaled = np.clip(x / scale, -self.largest, self.largest)
         if self.history.max() > 0:
             self.scale = self.history.max() / self.largest
         self.history = np.roll(self.history, 1)
         self.history[0] = np.abs(x).max()
-        scaled = np.clip(x / np.float32(self.scale), -self.largest, self.largest)
-        return scaled.astype(self.kind).astype("float32") * np.float32(self.scale)
+        return scaled.astype(self.kind).astype("float32") * scale
 
 
 LAYERS = {

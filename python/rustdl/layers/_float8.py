@@ -1,9 +1,10 @@
 """Products of 8-bit floats: inputs and kernel rounded to `float8_e4m3fn`, gradients of the output to `float8_e5m2`.
 
-Each of the three has a scale, which follows from the largest magnitudes of the steps before, and the history of these
-(Micikevicius et al., 2022). Both are weights whose "gradient" is their new value: an optimizer assigns it
-(`overwrite_with_gradient`), so that they move with each training step and stay in inference. Numbers are rounded to
-what an 8-bit float can hold; the sums are made in the compute dtype.
+Each of the three has a scale and a history of the largest magnitudes of the steps before (Micikevicius et al., 2022). A
+step rounds by the scale that it finds, and leaves the next one the scale that follows from the history. Both are
+weights whose "gradient" is their new value: an optimizer assigns it (`overwrite_with_gradient`), so that they move with
+each training step and stay in inference. Numbers are rounded to what an 8-bit float can hold; the sums are made in the
+compute dtype.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class Float8Products:
                 # The rounding counts as the identity.
                 return args[0] if upstream is None else upstream, new_scale, new_history
 
-            return quantizers.quantize_and_dequantize(x, new_scale, kind, x.dtype), gradient
+            return quantizers.quantize_and_dequantize(x, scale, kind, x.dtype), gradient
 
         return ops.custom_gradient(rounded)(x, *self._float8_state(what))
 
@@ -79,7 +80,7 @@ class Float8Products:
             def gradient(*args: Any, upstream: Any = None) -> Any:
                 g = args[0] if upstream is None else upstream
                 new_history = quantizers.compute_float8_amax_history(g, history)
-                return quantizers.quantize_and_dequantize(g, new_scale, kind, g.dtype), new_scale, new_history
+                return quantizers.quantize_and_dequantize(g, scale, kind, g.dtype), new_scale, new_history
 
             return y, gradient
 

@@ -42,6 +42,7 @@ impl Band {
     };
 
     /// The keys, of `s`, that query `i` sees.
+    #[inline]
     fn keys(self, i: usize, s: usize) -> (usize, usize) {
         let low = i.saturating_sub(self.before).min(s);
         let high = i.saturating_add(self.after).saturating_add(1).min(s);
@@ -49,6 +50,7 @@ impl Band {
     }
 
     /// The queries, of `t`, that see any of the keys `j .. j + cols`.
+    #[inline]
     fn queries(self, j: usize, cols: usize, t: usize) -> (usize, usize) {
         let low = j.saturating_sub(self.after).min(t);
         let high = (j + cols).saturating_add(self.before).min(t);

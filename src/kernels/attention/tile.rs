@@ -79,6 +79,7 @@ impl<T: Float> Logits<T> {
     }
 
     /// The columns of the tile that position lets row `r` see.
+    #[inline]
     fn columns(&self, r: usize) -> (usize, usize) {
         let site = &self.site;
         let i = if site.one_query { site.i } else { site.i + r };
@@ -88,11 +89,13 @@ impl<T: Float> Logits<T> {
     }
 
     /// The columns of the tile that position lets any of the rows `first ..= last` see.
+    #[inline]
     pub fn columns_of(&self, first: usize, last: usize) -> (usize, usize) {
         (self.columns(first).0, self.columns(last).1)
     }
 
     /// The rows of the tile that position lets see any of the columns `first ..= last`.
+    #[inline]
     pub fn rows_of(&self, first: usize, last: usize) -> (usize, usize) {
         let site = &self.site;
         let (low, high) = (self.spec.band).queries(site.j + first, last - first + 1, self.spec.t);
@@ -166,11 +169,34 @@ unsafe fn only<T, L: Lanes<T>>(v: L::V, n: usize, other: L::V) -> L::V {
     }
 }
 
-/// Fills with zeros what lies outside of `low .. high`.
+/// Tiles of the products that follow take as many rows together, or columns, so that they read as many columns less
+/// one beside those that a row sees, which must be zeros there.
+const EDGE: usize = 16;
+
+/// Writes zeros to both sides of `low .. end`, of a row of `len`.
 #[inline(always)]
-unsafe fn clear<T: Float>(row: *mut T, (low, high): (usize, usize), cols: usize) {
-    row.write_bytes(0, low);
-    row.add(high).write_bytes(0, cols - high);
+unsafe fn clear_edges<T: Float, L: Lanes<T>>(row: *mut T, (low, end): (usize, usize), len: usize) {
+    for (from, to) in [(low.saturating_sub(EDGE), low), (end, len.min(end + EDGE))] {
+        over!(L, from, to, |c, n| {
+            store::<T, L>(row.add(c), L::zero(), n);
+        });
+    }
+}
+
+/// Writes the first `n` lanes, and zeros in the others as far as there is room.
+#[inline(always)]
+unsafe fn store_padded<T: Float, L: Lanes<T>>(p: *mut T, v: L::V, n: usize, room: usize) {
+    if n == L::N {
+        L::store(p, v);
+    } else {
+        L::store_partial(p, L::select(L::first_n(n), v, L::zero()), room);
+    }
+}
+
+/// Where the columns `low .. high` of a row of `len` end, written by [`store_padded`] in vectors of `L`.
+#[inline(always)]
+fn padded_end<T: Float, L: Lanes<T>>((low, high): (usize, usize), len: usize) -> usize {
+    len.min(low + (high - low).next_multiple_of(L::N))
 }
 
 /// Turns columns `low .. high` of row `r` of products into logits; with a cap, writes its slope to `slope`.
@@ -249,24 +275,17 @@ impl<T: Float> Kernel for Weigh<'_, T> {
 #[inline(always)]
 unsafe fn weigh<T: Float, L: Lanes<T>>(w: &Weigh<'_, T>) {
     let t = w.logits;
-    let (rows, cols, plain) = (t.site.rows, t.site.cols, t.is_plain());
+    let (rows, plain) = (t.site.rows, t.is_plain());
     let low = -T::INFINITY;
     // By how much each row's maximum grew, at first as a logarithm.
     let mut growth = [T::ZERO; super::MAX_ROWS + 16];
     for r in 0..rows {
         let row = w.s.add(r * w.ld);
         let range = t.columns(r);
-        clear(row, range, cols);
         if !plain {
             to_logits::<T, L>(t, r, row, std::ptr::null_mut(), range);
         }
-        let mut top = L::splat(low);
-        // NaN is passed over here, and comes to the sum by its weight.
-        over!(L, range.0, range.1, |c, n| {
-            let x = load::<T, L>(row.add(c), n);
-            top = L::max(only::<T, L>(x, n, L::splat(low)), top);
-        });
-        let mut top = L::reduce_max(top);
+        let mut top = largest::<T, L>(row, range);
         if plain {
             top = top * t.scale;
         }
@@ -287,7 +306,7 @@ unsafe fn weigh<T: Float, L: Lanes<T>>(w: &Weigh<'_, T>) {
         let row = w.s.add(r * w.ld);
         let range = t.columns(r);
         let shift = base(*w.max.add(r));
-        let sum = exponentials::<T, L>(row, range, scale, shift);
+        let sum = exponentials::<T, L>(row, range, w.ld, (scale, shift));
         if let Some(factors) = t.dropped(r, &mut factors) {
             over!(L, range.0, range.1, |c, n| {
                 let f = load::<T, L>(factors.as_ptr().add(c), n);
@@ -311,29 +330,36 @@ unsafe fn weigh<T: Float, L: Lanes<T>>(w: &Weigh<'_, T>) {
     }
 }
 
-/// Columns `low .. high` of a row become `e^(scale x - shift)`; returns their sum.
+/// The largest of the columns `low .. high`. NaN is passed over here, and comes to the sum by its weight.
+#[inline(always)]
+unsafe fn largest<T: Float, L: Lanes<T>>(row: *const T, (low, high): (usize, usize)) -> T {
+    let least = <Four<L>>::splat(-T::INFINITY);
+    let mut top = least;
+    over!(Four<L>, low, high, |c, n| {
+        let x = load::<T, Four<L>>(row.add(c), n);
+        top = <Four<L>>::max(only::<T, Four<L>>(x, n, least), top);
+    });
+    <Four<L>>::reduce_max(top)
+}
+
+/// Columns `low .. high` of a row of `len` become `e^(scale x - shift)`, those beside them zero; returns their sum.
 #[inline(always)]
 unsafe fn exponentials<T: Float, L: Lanes<T>>(
     row: *mut T,
     (low, high): (usize, usize),
-    scale: T,
-    shift: T,
+    len: usize,
+    (scale, shift): (T, T),
 ) -> T {
-    let fours = low + (high.max(low) - low) / <Four<L>>::N * <Four<L>>::N;
     let mut sums = <Four<L>>::zero();
-    for c in (low..fours).step_by(<Four<L>>::N) {
-        let e = exponential::<T, Four<L>>(<Four<L>>::load(row.add(c)), scale, shift);
-        <Four<L>>::store(row.add(c), e);
-        sums = <Four<L>>::add(sums, e);
-    }
-    let ((a, b), (c, d)) = sums;
-    let mut sum = L::add(L::add(a, b), L::add(c, d));
-    over!(L, fours, high, |c, n| {
-        let e = exponential::<T, L>(load::<T, L>(row.add(c), n), scale, shift);
-        store::<T, L>(row.add(c), e, n);
-        sum = L::add(sum, only::<T, L>(e, n, L::zero()));
+    over!(Four<L>, low, high, |c, n| {
+        let x = load::<T, Four<L>>(row.add(c), n);
+        let e = exponential::<T, Four<L>>(x, scale, shift);
+        sums = <Four<L>>::add(sums, only::<T, Four<L>>(e, n, <Four<L>>::zero()));
+        store_padded::<T, Four<L>>(row.add(c), e, n, len - c);
     });
-    L::reduce_sum(sum)
+    let end = padded_end::<T, Four<L>>((low, high), len);
+    clear_edges::<T, L>(row, (low, end), len);
+    <Four<L>>::reduce_sum(sums)
 }
 
 /// `e^(scale x - shift)`
@@ -421,13 +447,11 @@ impl<T: Float> Kernel for Back<'_, T> {
 #[inline(always)]
 unsafe fn back<T: Float, L: Lanes<T>>(w: &Back<'_, T>) {
     let t = w.logits;
-    let (rows, cols, plain) = (t.site.rows, t.site.cols, t.is_plain());
+    let (rows, plain) = (t.site.rows, t.is_plain());
     let mut factors = [T::ZERO; super::MAX_COLS];
     for r in 0..rows {
         let (s, ds) = (w.s.add(r * w.ld), w.ds.add(r * w.ld));
         let (low, high) = t.columns(r);
-        clear(s, (low, high), cols);
-        clear(ds, (low, high), cols);
         let slope = if t.cap.is_some() {
             w.slope.add(r * w.ld)
         } else {
@@ -446,13 +470,12 @@ unsafe fn back<T: Float, L: Lanes<T>>(w: &Back<'_, T>) {
             lse: *w.lse.add(r),
             delta: *w.delta.add(r),
         };
-        let fours = low + (high.max(low) - low) / <Four<L>>::N * <Four<L>>::N;
-        over!(Four<L>, low, fours, |c, n| {
-            row.columns::<Four<L>>(c, n);
+        over!(Four<L>, low, high, |c, n| {
+            row.columns::<Four<L>>(c, n, w.ld - c);
         });
-        over!(L, fours, high, |c, n| {
-            row.columns::<L>(c, n);
-        });
+        let end = padded_end::<T, Four<L>>((low, high), w.ld);
+        clear_edges::<T, L>(s, (low, end), w.ld);
+        clear_edges::<T, L>(ds, (low, end), w.ld);
     }
 }
 
@@ -472,9 +495,9 @@ struct BackRow<T> {
 }
 
 impl<T: Float> BackRow<T> {
-    /// `n` columns from `c` on.
+    /// `n` columns from `c` on, where `room` are left.
     #[inline(always)]
-    unsafe fn columns<L: Lanes<T>>(&self, c: usize, n: usize) {
+    unsafe fn columns<L: Lanes<T>>(&self, c: usize, n: usize, room: usize) {
         let (s, ds) = (self.s.add(c), self.ds.add(c));
         let p = exponential::<T, L>(load::<T, L>(s, n), self.scale, self.lse);
         let mut g = load::<T, L>(ds, n);
@@ -489,8 +512,8 @@ impl<T: Float> BackRow<T> {
         if !self.slope.is_null() {
             x = L::mul(x, load::<T, L>(self.slope.add(c), n));
         }
-        store::<T, L>(s, kept, n);
-        store::<T, L>(ds, x, n);
+        store_padded::<T, L>(s, kept, n, room);
+        store_padded::<T, L>(ds, x, n, room);
     }
 }
 

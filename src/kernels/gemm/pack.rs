@@ -83,7 +83,7 @@ unsafe fn copy<T: Float, L: Lanes<T>>(p: &Pack<T>) {
     }
 }
 
-/// The elements of a line lie side by side: squares of vectors are transposed.
+/// The elements of a line lie side by side: squares of vectors are transposed, and the lines of the next one asked for.
 #[inline(always)]
 unsafe fn transpose<T: Float, L: Lanes<T>>(p: &Pack<T>) {
     let k = p.k / L::N * L::N;
@@ -91,6 +91,9 @@ unsafe fn transpose<T: Float, L: Lanes<T>>(p: &Pack<T>) {
     for j in (0..count).step_by(L::N) {
         for at in (0..k).step_by(L::N) {
             let src = p.src.offset(j as isize * p.line).add(at);
+            for next in L::N..2 * L::N {
+                prefetch_l2(src.wrapping_offset(next as isize * p.line));
+            }
             L::transpose(src, p.line, p.dst.add(at * p.width + j), p.width as isize);
         }
     }
