@@ -171,6 +171,10 @@ impl Vjp<'_> {
     pub fn inputs(&self) -> usize {
         self.node.inputs.len()
     }
+    /// Number of outputs.
+    pub fn outputs(&self) -> usize {
+        self.node.outputs.len()
+    }
     /// Output `i` of the op.
     pub fn y(&self, i: usize) -> Tensor {
         Node::output(self.node, i)

@@ -7,15 +7,15 @@
 mod compose;
 mod samples;
 
+use crate::args::Axes;
 use crate::autodiff::backward;
 use crate::aval::{Aval, DType, Shape};
 use crate::bind::{bind, is_recording, with_recording};
 use crate::error::{Error, Result};
-use crate::expr::ReduceOp;
-use crate::kernels::rnn::{self, Cell, Given, Spec};
+use crate::kernels::rnn::{self, Asked, Cell, Given, Spec};
 use crate::op;
 use crate::op::{Avals, Grads, Op, Run, Vjp};
-use crate::ops::{concat, linalg, map, reduce, view};
+use crate::ops::{map, view};
 use crate::tensor::Tensor;
 
 /// What both ops know.
@@ -32,6 +32,7 @@ impl Config {
         self.cell == Cell::Lstm
     }
 
+    /// The kernel's sizes, from those of an array `[batch, steps, ..]`.
     fn spec(&self, x: &[usize], units: usize) -> Spec {
         Spec {
             cell: self.cell,
@@ -43,9 +44,11 @@ impl Config {
         }
     }
 
-    /// Outputs that are kept for the gradient: activations if any, h before each step, and c or the GRU's product.
-    fn kept(&self) -> usize {
-        1 + usize::from(self.cell.saved() > 0) + usize::from(self.cell.keeps_more())
+    /// The sizes, in units, of the outputs `[batch, steps, ..]` that are kept for the gradient.
+    fn kept(&self) -> impl Iterator<Item = usize> {
+        let (saved, more) = (self.cell.saved(), usize::from(self.cell.keeps_more()));
+        let sizes = [saved, more, usize::from(self.zero_masked)];
+        sizes.into_iter().filter(|&n| n > 0)
     }
 
     /// A number for the forward op with this configuration.
@@ -62,9 +65,9 @@ impl Config {
     }
 }
 
-/// Inputs: x, recurrent weights, h, (c), (bias), (recurrent bias), (mask). Outputs: y, h, (c), and
-/// with `keep` what the gradient reads: (activations), h before each step, (c before each step, or of a GRU the
-/// recurrent part of the candidate).
+/// Inputs: x, recurrent weights, h, (c), (bias), (recurrent bias), (mask). Outputs: y by the time of its input, h, (c), and
+/// with `keep` what the gradient reads besides: (activations), (c before each step, or of a GRU the recurrent part of the
+/// candidate), (h after each step, where y has zeros for masked ones).
 #[derive(Debug)]
 struct Recurrence {
     config: Config,
@@ -108,13 +111,7 @@ impl Op for Recurrence {
             outs.push(of(&[batch, units]));
         }
         if self.keep {
-            if config.cell.saved() > 0 {
-                outs.push(timed(config.cell.saved()));
-            }
-            outs.push(timed(1));
-            if config.cell.keeps_more() {
-                outs.push(timed(1));
-            }
+            outs.extend(config.kept().map(timed));
         }
         for a in &outs {
             crate::aval::checked_bytes("recurrence", &a.shape, dtype)?;
@@ -125,7 +122,7 @@ impl Op for Recurrence {
     fn vjp(&self, cx: &Vjp) -> Result<Grads> {
         let inputs: Vec<Tensor> = (0..cx.inputs()).map(|i| cx.x(i).clone()).collect();
         let results = self.results();
-        let outputs = results + if self.keep { self.config.kept() } else { 0 };
+        let outputs = cx.outputs();
         if (results..outputs).any(|i| cx.g_opt(i).is_some()) {
             return through(cx, |x| compose::forward(&self.config, x));
         }
@@ -134,58 +131,44 @@ impl Op for Recurrence {
         } else {
             bind(Recurrence::new(self.config, true), &refs(&inputs))?.into_vec()
         };
-        let config = &self.config;
-        let mut operands = vec![inputs[1].clone()];
-        let simple = config.cell.saved() == 0;
-        operands.extend(simple.then(|| made[0].clone()));
-        operands.extend_from_slice(&made[results..]);
-        if config.given.mask {
-            operands.extend(inputs.last().cloned());
-        }
-        for i in 0..results {
+        let (config, states) = (self.config, results - 1);
+        let given = config.given;
+        let biases = 2 + states;
+        let has_bias = biases..biases + usize::from(given.bias) + usize::from(given.recurrent_bias);
+        let asked = Asked {
+            outputs: cx.g_opt(0).is_some(),
+            weights: cx.wants(1),
+            biases: has_bias.clone().any(|i| cx.wants(i)),
+        };
+        let mut kept = made[results..].to_vec();
+        let after = match config.zero_masked {
+            true => kept.pop().expect("the states"),
+            false => made[0].clone(),
+        };
+        let mut operands = vec![inputs[1].clone(), inputs[2].clone(), after];
+        operands.extend(kept);
+        operands.extend(given.mask.then(|| inputs[inputs.len() - 1].clone()));
+        for i in usize::from(!asked.outputs)..results {
             operands.push(cx.g(i)?);
         }
-        let back = bind(RecurrenceGrad { config: *config }, &refs(&operands))?;
-        let (dx, rest) = back.split_first().expect("the gradient of the inputs");
-        let (da, states) = match config.cell {
-            Cell::Gru => (Some(&rest[0]), &rest[1..]),
-            _ => (None, rest),
-        };
+        let mut back = bind(RecurrenceGrad { config, asked }, &refs(&operands))?.into_iter();
         let mut grads: Grads = smallvec::smallvec![None; inputs.len()];
-        grads[0] = Some(dx.clone());
-        if cx.wants(1) {
-            // One product over all rows and steps.
-            let rows = |t: &Tensor| {
-                let n = t.shape()[2];
-                view::reshape_to(t, &[t.shape()[0] * t.shape()[1], n])
-            };
-            let before = linalg::swap(&rows(&operands[2])?)?;
-            let to = |g: &Tensor| linalg::matmul(&before, g);
-            grads[1] = Some(recurrent_part(
-                &rows(dx)?,
-                da.map(rows).transpose()?,
-                1,
-                to,
-            )?);
+        grads[0] = back.next();
+        if config.cell.resets_product() {
+            back.next();
         }
-        let mut at = 2;
-        for g in states {
-            grads[at] = Some(g.clone());
-            at += 1;
+        for i in 0..states {
+            grads[2 + i] = back.next();
         }
-        let sum = |g: &Tensor| {
-            let sum = reduce::reduce(ReduceOp::Sum, g, &[0, 1])?;
-            view::reshape_to(&sum, &g.shape()[2..])
-        };
-        if config.given.bias {
-            if cx.wants(at) {
-                grads[at] = Some(sum(dx)?);
-            }
-            at += 1;
+        if asked.weights {
+            grads[1] = back.next();
         }
-        if config.given.recurrent_bias && cx.wants(at) {
-            let da = da.map(&sum).transpose()?;
-            grads[at] = Some(recurrent_part(&sum(dx)?, da, 0, |g| Ok(g.clone()))?);
+        let sums: Vec<Tensor> = back.collect();
+        if given.bias {
+            grads[biases] = sums.first().cloned();
+        }
+        if given.recurrent_bias {
+            grads[has_bias.end - 1] = sums.last().cloned();
         }
         Ok(grads)
     }
@@ -196,11 +179,10 @@ impl Op for Recurrence {
         rnn::forward(&spec, self.config.given, self.keep, cx.ins, cx.outs);
     }
 
-    /// What is kept of the gates takes the place of what they were computed from; of a simple recurrence, the outputs
-    /// if they come in the order of time.
+    /// What is kept of the gates takes the place of what they were computed from; of a simple recurrence, the outputs.
     fn overwrites(&self, i: usize) -> Option<usize> {
         match self.config.cell.saved() {
-            0 => (i == 0 && !self.config.reverse).then_some(0),
+            0 => (i == 0).then_some(0),
             _ => (self.keep && i == self.results()).then_some(0),
         }
     }
@@ -210,12 +192,13 @@ impl Op for Recurrence {
     }
 }
 
-/// Inputs: recurrent weights, activations (of a simple recurrence y), h before each step, (c before each step, or of a
-/// GRU the recurrent part of the candidate), (mask), gradients of y, h, (c). Outputs: gradients of x, for a GRU of the
-/// recurrent part of the candidate, of the first h and (c).
+/// Inputs: recurrent weights, first h, h after each step, (activations), (c before each step, or of a GRU the recurrent part
+/// of the candidate), (mask), gradients of (y), h, (c). Outputs: gradients of x, for a GRU of the recurrent part of the
+/// candidate, of the first h and (c), (of the recurrent weights), (of the bias, and for a GRU of the recurrent bias).
 #[derive(Debug)]
 struct RecurrenceGrad {
     config: Config,
+    asked: Asked,
 }
 
 impl Op for RecurrenceGrad {
@@ -224,52 +207,44 @@ impl Op for RecurrenceGrad {
     }
 
     fn infer(&self, x: &[Aval]) -> Result<Avals> {
-        let mut gates: Shape = x[2].shape.clone();
-        gates[2] = x[0].shape[1];
-        let state = Aval::new(&[gates[0], x[0].shape[0]], x[0].dtype);
-        let mut outs: Avals = smallvec::smallvec![Aval::new(&gates, x[0].dtype)];
-        if self.config.cell == Cell::Gru {
-            outs.push(x[2].clone());
-        }
-        outs.push(state.clone());
-        if self.config.is_lstm() {
-            outs.push(state);
-        }
+        let (weights, first, states) = (&x[0], &x[1], &x[2]);
+        let mut gates: Shape = states.shape.clone();
+        gates[2] = weights.shape[1];
+        let bias = Aval::new(&gates[2..], weights.dtype);
+        let resets = self.config.cell.resets_product();
+        let mut outs: Avals = smallvec::smallvec![Aval::new(&gates, weights.dtype)];
+        outs.extend(resets.then(|| states.clone()));
+        outs.push(first.clone());
+        outs.extend(self.config.is_lstm().then(|| first.clone()));
+        outs.extend(self.asked.weights.then(|| weights.clone()));
+        outs.extend(self.asked.biases.then(|| bias.clone()));
+        outs.extend((self.asked.biases && resets).then_some(bias));
         Ok(outs)
     }
 
     fn vjp(&self, cx: &Vjp) -> Result<Grads> {
-        through(cx, |x| compose::gradient(&self.config, x))
+        through(cx, |x| compose::gradient(&self.config, self.asked, x))
     }
 
     fn run(&self, cx: &mut Run) {
         let units = cx.ins[0].shape()[0];
         let spec = self.config.spec(cx.ins[2].shape(), units);
-        rnn::backward(&spec, self.config.given.mask, cx.ins, cx.outs);
+        rnn::backward(&spec, self.config.given.mask, self.asked, cx.ins, cx.outs);
     }
 
-    /// The gradients of the gates take the place of what was kept of them (which are by time, as they are; outputs may be
-    /// in another order).
+    /// The gradients of the gates, and of the product that a GRU resets, take the place of what was kept of them; of a
+    /// simple recurrence, that of the outputs' gradients.
     fn overwrites(&self, i: usize) -> Option<usize> {
-        let by_time = self.config.cell.saved() > 0 || !self.config.reverse;
-        (i == 0 && by_time).then_some(1)
+        match (i, self.config.cell.saved()) {
+            (0, 0) => self
+                .asked
+                .outputs
+                .then_some(3 + usize::from(self.config.given.mask)),
+            (0, _) => Some(3),
+            (1, _) => self.config.cell.resets_product().then_some(4),
+            _ => None,
+        }
     }
-}
-
-/// `f` of the gradient of the recurrent products: `gates`, that of the inputs, but for a GRU's candidate, whose own is
-/// `candidate`. The gates lie along `axis` of both.
-fn recurrent_part(
-    gates: &Tensor,
-    candidate: Option<Tensor>,
-    axis: usize,
-    f: impl Fn(&Tensor) -> Result<Tensor>,
-) -> Result<Tensor> {
-    let Some(candidate) = candidate else {
-        return f(gates);
-    };
-    let others = gates.shape()[axis] - candidate.shape()[axis];
-    let parts = vec![f(&view::narrow(gates, axis, 0, others)?)?, f(&candidate)?];
-    concat::concatenate(parts, axis as i64)
 }
 
 fn refs(tensors: &[Tensor]) -> Vec<&Tensor> {
@@ -383,7 +358,7 @@ op! {
             cell,
             given: Given { bias: bias.is_some(), recurrent_bias: recurrent_bias.is_some(), mask: mask.is_some() },
             reverse: go_backwards,
-            zero_masked: zero_output_for_mask,
+            zero_masked: zero_output_for_mask && mask.is_some(),
         };
         let mut inputs = vec![x.clone(), recurrent_kernel.clone()];
         inputs.extend(states);
@@ -395,6 +370,9 @@ op! {
         let results = op.results();
         let mut outs = bind(op, &refs(&inputs))?.into_vec();
         outs.truncate(results);
+        if go_backwards {
+            outs[0] = view::flip(&outs[0], Axes::from(1))?;
+        }
         Ok(outs)
     }
     samples { samples::all() }

@@ -61,6 +61,8 @@ impl Op for View {
                 permute(&g, &inverse)?
             }
             View::Broadcast(_) => crate::autodiff::unbroadcast(&g, x.shape())?,
+            // The elements turned round: turned back.
+            View::Slice(axes) if is_flip(x.shape(), axes) => slice_axes(&g, axes)?,
             View::Slice(axes) => assemble::unslice(&g, x.shape(), axes)?,
         };
         Ok(smallvec![Some(grad)])
@@ -111,6 +113,17 @@ impl Op for View {
         };
         Some(Layout { strides, offset })
     }
+}
+
+/// Does a slice read all elements, some axes the other way round?
+fn is_flip(shape: &[usize], axes: &[(usize, isize, usize)]) -> bool {
+    let whole = |&(start, step, n): &(usize, isize, usize), size: usize| match step {
+        -1 => n == size && start + 1 == size,
+        _ => (start, step, n) == (0, 1, size),
+    };
+    axes.iter()
+        .zip(shape)
+        .all(|(axis, &size)| whole(axis, size))
 }
 
 /// Strides for a reshape without a copy: possible when every group of axes that are merged or

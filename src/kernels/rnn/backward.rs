@@ -1,10 +1,11 @@
 //! The steps in the opposite order: gradients of the gates, carried from step to step.
 
 use super::cells::{BackRows, backward_rows};
-use super::{Spec, pack, packed_len, panels, tiles};
+use super::{GROUP, Spec, fetch, pack, packed_len, panels, tiles, weights};
 use crate::buffer::with_scratch;
 use crate::kernels::gemm::{Fetch, Table, Tile};
 use crate::simd::{Float, Level, level};
+use std::ops::Range;
 
 /// The arrays of a backward call, all contiguous; names as in [`super::Forward`].
 #[derive(Clone, Copy)]
@@ -13,19 +14,19 @@ pub(super) struct Backward<T> {
     pub spec: Spec,
     /// `[U, G U]`
     pub recurrent: *const T,
+    /// `[batch, U]`: the first state.
+    pub h0: *const T,
+    /// `[batch, steps, U]`: h after each step, by time.
+    pub states: *const T,
     /// What the forward call kept.
     pub saved: *const T,
-    /// Of a simple recurrence the outputs instead.
-    pub y: *const T,
-    /// See `saved`.
-    pub before_h: *const T,
     /// See `saved`.
     pub before_c: *const T,
     /// See `saved`.
     pub product: *const T,
     /// `[batch, steps]`; may be null.
     pub mask: *const bool,
-    /// Gradients: of the outputs `[batch, steps, U]`, ...
+    /// Gradients: of the outputs `[batch, steps, U]` (null where they are zero), ...
     pub gy: *const T,
     /// ... of the last states.
     pub gh: *const T,
@@ -40,6 +41,49 @@ pub(super) struct Backward<T> {
     pub dh: *mut T,
     /// See `dh`.
     pub dc: *mut T,
+    /// `[U, G U]`: gradient of the recurrent weights; null where not wanted.
+    pub dw: *mut T,
+    /// `[G U]`: gradient of the bias; null where not wanted.
+    pub db: *mut T,
+    /// `[G U]`: for a GRU beside it that of the recurrent bias.
+    pub drb: *mut T,
+}
+
+impl<T> Backward<T> {
+    /// Asks for what the pass over the gates of step `s` reads and writes in some rows and units.
+    fn fetch(&self, s: usize, rows: Range<usize>, at: usize, width: usize) {
+        let (units, gates) = (self.spec.units, self.spec.cell.gates());
+        for row in rows {
+            let timed = row * self.spec.steps + self.spec.time(s);
+            for g in 0..gates {
+                fetch(
+                    self.dx.wrapping_add((timed * gates + g) * units + at),
+                    width,
+                );
+                if !self.saved.is_null() && !std::ptr::eq(self.saved, self.dx) {
+                    fetch(
+                        self.saved.wrapping_add((timed * gates + g) * units + at),
+                        width,
+                    );
+                }
+            }
+            for array in [self.gy, self.before_c, self.product, self.states] {
+                if !array.is_null() {
+                    fetch(array.wrapping_add(timed * units + at), width);
+                }
+            }
+        }
+    }
+
+    /// Sums over all steps that are made for each group of rows: of the gradients of the gates, and for a GRU of the
+    /// candidate's recurrent product.
+    pub fn sums(&self) -> usize {
+        let cell = self.spec.cell;
+        match self.db.is_null() {
+            true => 0,
+            false => (cell.gates() + usize::from(cell.resets_product())) * self.spec.units,
+        }
+    }
 }
 
 // SAFETY: the arrays are the caller's; tasks write different rows.
@@ -52,19 +96,21 @@ unsafe impl<T> Sync for Backward<T> {}
 pub(super) unsafe fn run<T: Float>(b: &Backward<T>) {
     let level = level();
     let (units, k) = (b.spec.units, b.spec.units * b.spec.cell.gates());
-    if b.spec.batch == 0 || units == 0 {
-        return;
-    }
-    with_scratch::<T, _>(packed_len::<T>(level, k, units), |packed| {
-        let packed = packed.as_mut_ptr().cast::<T>();
+    let (width, sums) = (packed_len::<T>(level, k, units), b.spec.groups() * b.sums());
+    with_scratch::<T, _>(width + sums, |scratch| {
+        let packed = scratch.as_mut_ptr().cast::<T>();
+        let sums = packed.add(width);
         // The transpose: column u of it is row u of the weights.
         pack(level, (k, units), b.recurrent, (1, k as isize), packed);
-        let packed = packed as usize;
+        let places = (packed as usize, sums as usize);
         b.spec.over_rows(|first, rows| {
+            let (packed, sums) = (places.0 as *const T, places.1 as *mut T);
             // SAFETY: as the caller promised; each task has its own rows.
-            unsafe { task(b, level, packed as *const T, first, rows) }
+            unsafe { task(b, level, packed, sums, first, rows) }
         });
+        weights::biases(b, sums);
     });
+    weights::product(b);
 }
 
 /// All steps of some rows.
@@ -72,6 +118,7 @@ unsafe fn task<T: Float>(
     b: &Backward<T>,
     level: Level,
     packed: *const T,
+    sums: *mut T,
     first: usize,
     rows: usize,
 ) {
@@ -85,6 +132,9 @@ unsafe fn task<T: Float>(
         if !b.gc.is_null() {
             dc.copy_from_nonoverlapping(b.gc.add(first * units), state);
         }
+        let pf = super::knob("RNN_PF", 3);
+        let sums = sums.add(first / GROUP * b.sums());
+        std::slice::from_raw_parts_mut(sums, rows.div_ceil(GROUP) * b.sums()).fill(T::ZERO);
         for s in (0..b.spec.steps).rev() {
             backward_rows(
                 level,
@@ -96,6 +146,7 @@ unsafe fn task<T: Float>(
                     dh,
                     dc,
                     gates,
+                    sums,
                 },
             );
             let mut panel = packed;
@@ -103,6 +154,9 @@ unsafe fn task<T: Float>(
                 let padded = vectors * table.lanes;
                 let tail = width - (vectors - 1) * table.lanes;
                 for (row, count) in tiles(rows, table.max_rows(vectors)) {
+                    if s > 0 && pf & 2 > 0 {
+                        b.fetch(s - 1, first + row..first + row + count, at, width);
+                    }
                     let tile = Tile {
                         k,
                         a: gates.add(row * k),

@@ -1,6 +1,6 @@
 //! The pass over the gates of one step: activations and states, and their derivatives.
 
-use super::{Backward, Cell, Forward};
+use super::{Backward, Cell, Forward, GROUP};
 use crate::simd::{Float, Isa, Kernel, Lanes, Level, entry};
 
 /// Some rows and units of one step.
@@ -41,6 +41,8 @@ pub(super) struct BackRows<'a, T> {
     pub dc: *mut T,
     /// The gradients that go through the weights, `[rows, gates units]`.
     pub gates: *mut T,
+    /// Sums over the steps for each [`GROUP`] of rows, if they are wanted: see [`Backward::sums`].
+    pub sums: *mut T,
 }
 
 /// Computes the gradients of the gates.
@@ -91,10 +93,9 @@ unsafe fn over<T: Float, L: Lanes<T>, P: Pass<T, R>, R>(rows: &R, at: &At, width
 
 /// Where a row of a step stands.
 struct At {
-    /// Row of the block, and of `[batch, steps]` arrays by time and by step.
+    /// Row of the block, and of `[batch, steps]` arrays.
     row: usize,
     timed: usize,
-    stepped: usize,
 }
 
 impl<T: Float> Rows<'_, T> {
@@ -102,30 +103,27 @@ impl<T: Float> Rows<'_, T> {
     unsafe fn each<L: Lanes<T>, P: Pass<T, Self>>(&self) {
         let (f, s) = (self.f, self.f.spec);
         for row in 0..self.rows {
-            let start = (self.first + row) * s.steps;
             let at = At {
                 row,
-                timed: start + s.time(self.step),
-                stepped: start + self.step,
+                timed: (self.first + row) * s.steps + s.time(self.step),
             };
             let (units, from) = (s.units, row * s.units + self.at);
-            if !f.before_h.is_null() {
-                let place = at.timed * units + self.at;
-                copy::<T, L>(self.old.add(from), f.before_h.add(place), self.width);
-                if !f.before_c.is_null() {
-                    copy::<T, L>(self.c.add(from), f.before_c.add(place), self.width);
-                }
+            let place = at.timed * units + self.at;
+            if !f.before_c.is_null() {
+                copy::<T, L>(self.c.add(from), f.before_c.add(place), self.width);
             }
             if f.mask.is_null() || *f.mask.add(at.timed) {
                 over::<T, L, P, Self>(self, &at, self.width);
                 continue;
             }
             copy::<T, L>(self.old.add(from), self.new.add(from), self.width);
-            let y = f.y.add(at.stepped * units + self.at);
             if s.zero_masked {
-                zero::<T, L>(y, self.width);
+                zero::<T, L>(f.y.add(place), self.width);
             } else {
-                copy::<T, L>(self.old.add(from), y, self.width);
+                copy::<T, L>(self.old.add(from), f.y.add(place), self.width);
+            }
+            if !f.states.is_null() {
+                copy::<T, L>(self.old.add(from), f.states.add(place), self.width);
             }
             if !f.saved.is_null() {
                 for g in 0..s.cell.saved() {
@@ -136,7 +134,7 @@ impl<T: Float> Rows<'_, T> {
                 }
             }
             if !f.product.is_null() {
-                zero::<T, L>(f.product.add(at.timed * units + self.at), self.width);
+                zero::<T, L>(f.product.add(place), self.width);
             }
         }
     }
@@ -213,8 +211,12 @@ impl<T: Float> Rows<'_, T> {
     #[inline(always)]
     unsafe fn give<L: Lanes<T>, const W: bool>(&self, at: &At, j: usize, n: usize, h: L::V) {
         let units = self.f.spec.units;
+        let place = at.timed * units + self.at + j;
         store::<T, L, W>(self.new.add(at.row * units + self.at + j), h, n);
-        store::<T, L, W>(self.f.y.add(at.stepped * units + self.at + j), h, n);
+        store::<T, L, W>(self.f.y.add(place), h, n);
+        if !self.f.states.is_null() {
+            store::<T, L, W>(self.f.states.add(place), h, n);
+        }
     }
 }
 
@@ -323,16 +325,14 @@ impl<T: Float> BackRows<'_, T> {
         let (b, s) = (self.b, self.b.spec);
         let (units, gates) = (s.units, s.cell.gates());
         for row in 0..self.rows {
-            let start = (self.first + row) * s.steps;
             let at = At {
                 row,
-                timed: start + s.time(self.step),
-                stepped: start + self.step,
+                timed: (self.first + row) * s.steps + s.time(self.step),
             };
             let masked = !b.mask.is_null() && !*b.mask.add(at.timed);
-            if !(masked && s.zero_masked) {
+            if !(b.gy.is_null() || masked && s.zero_masked) {
                 // The output is the state: its gradients add up.
-                let (dh, gy) = (self.dh.add(row * units), b.gy.add(at.stepped * units));
+                let (dh, gy) = (self.dh.add(row * units), b.gy.add(at.timed * units));
                 for j in (0..units).step_by(L::N) {
                     let n = units - j;
                     let sum = L::add(L::load_partial(dh.add(j), n), L::load_partial(gy.add(j), n));
@@ -379,6 +379,38 @@ impl<T: Float> BackRows<'_, T> {
         let (b, units, gates) = (self.b, self.b.spec.units, self.b.spec.cell.gates());
         store::<T, L, W>(self.gates.add((at.row * gates + g) * units + j), r, n);
         store::<T, L, W>(b.dx.add((at.timed * gates + g) * units + j), x, n);
+        self.sum::<L, W>(at, g, j, n, x);
+    }
+
+    /// Adds to sum `g` of the row's group.
+    #[inline(always)]
+    unsafe fn sum<L: Lanes<T>, const W: bool>(
+        &self,
+        at: &At,
+        g: usize,
+        j: usize,
+        n: usize,
+        v: L::V,
+    ) {
+        let sums = self.b.sums();
+        if sums > 0 {
+            let place = self
+                .sums
+                .add(at.row / GROUP * sums + g * self.b.spec.units + j);
+            store::<T, L, W>(place, L::add(load::<T, L, W>(place, n), v), n);
+        }
+    }
+
+    /// The state before the step, `n` units from `j`.
+    #[inline(always)]
+    unsafe fn before<L: Lanes<T>, const W: bool>(&self, at: &At, j: usize, n: usize) -> L::V {
+        let (b, s) = (self.b, self.b.spec);
+        let row = self.first + at.row;
+        let from = match self.step {
+            0 => b.h0.add(row * s.units),
+            step => b.states.add((row * s.steps + s.time(step - 1)) * s.units),
+        };
+        load::<T, L, W>(from.add(j), n)
     }
 }
 
@@ -449,7 +481,7 @@ impl<'a, T: Float> Pass<T, BackRows<'a, T>> for Gru {
         );
         let t = rows.saved::<L, W>(at, 2, j, n);
         let a = load::<T, L, W>(rows.b.product.add(at.timed * units + j), n);
-        let before = load::<T, L, W>(rows.b.before_h.add(at.timed * units + j), n);
+        let before = rows.before::<L, W>(at, j, n);
         let ph = rows.dh.add(at.row * units + j);
         let dh = load::<T, L, W>(ph, n);
         let dz = L::mul(L::mul(dh, L::sub(before, t)), sigmoid_slope::<T, L>(z));
@@ -459,6 +491,7 @@ impl<'a, T: Float> Pass<T, BackRows<'a, T>> for Gru {
         rows.give::<L, W>(at, 1, j, n, (dr, dr));
         let da = L::mul(dt, r);
         rows.give::<L, W>(at, 2, j, n, (dt, da));
+        rows.sum::<L, W>(at, 3, j, n, da);
         store::<T, L, W>(rows.b.da.add(at.timed * units + j), da, n);
         store::<T, L, W>(ph, L::mul(dh, z), n);
     }
@@ -473,7 +506,7 @@ impl<'a, T: Float, const ACTIVATION: u8> Pass<T, BackRows<'a, T>> for Simple<ACT
         n: usize,
     ) {
         let units = rows.b.spec.units;
-        let h = load::<T, L, W>(rows.b.y.add(at.stepped * units + j), n);
+        let h = load::<T, L, W>(rows.b.states.add(at.timed * units + j), n);
         let ph = rows.dh.add(at.row * units + j);
         let dh = load::<T, L, W>(ph, n);
         let d = match ACTIVATION {

@@ -1,10 +1,11 @@
 //! The steps in their order.
 
 use super::cells::{Rows, forward_rows};
-use super::{Spec, pack, packed_len, panels, tiles};
+use super::{Spec, fetch, pack, packed_len, panels, tiles};
 use crate::buffer::with_scratch;
 use crate::kernels::gemm::{Fetch, Table, Tile};
 use crate::simd::{Float, Level, level};
+use std::ops::Range;
 
 /// The arrays of a forward call, all contiguous. `units` is U, `gates` G, `saved` S.
 #[derive(Clone, Copy)]
@@ -25,25 +26,47 @@ pub(super) struct Forward<T> {
     pub c0: *const T,
     /// `[batch, steps]`, false: the step leaves the state as it is; may be null.
     pub mask: *const bool,
-    /// `[batch, steps, U]`: the outputs.
+    /// `[batch, steps, U]`: the outputs, by the time of their input as all that follows.
     pub y: *mut T,
     /// `[batch, U]`: the last states.
     pub h: *mut T,
     /// See `h`.
     pub c: *mut T,
-    /// `[batch, steps, U]`, kept for the gradient as the next three are: the state before each step, by the time of its
-    /// input. All null where nothing is kept.
-    pub before_h: *mut T,
-    /// `[batch, steps, S U]`: the gates after their activations, by time; null for a simple recurrence.
+    /// `[batch, steps, S U]`, kept for the gradient as the next three are: the gates after their activations; null for a
+    /// simple recurrence, and where nothing is kept.
     pub saved: *mut T,
-    /// Of an LSTM as `before_h`.
+    /// Of an LSTM `[batch, steps, U]`: c before each step.
     pub before_c: *mut T,
-    /// Of a GRU `[batch, steps, U]`: the recurrent part of the candidate, by time.
+    /// Of a GRU `[batch, steps, U]`: the recurrent part of the candidate.
     pub product: *mut T,
+    /// `[batch, steps, U]`: h after each step, where it is not the output because that may be zero.
+    pub states: *mut T,
 }
 
 // SAFETY: the arrays are the caller's; tasks write different rows.
 unsafe impl<T> Sync for Forward<T> {}
+
+impl<T> Forward<T> {
+    /// Asks for what the pass over gate `g` of step `s` reads and writes in some rows and units.
+    fn fetch(&self, s: usize, g: usize, rows: Range<usize>, at: usize, width: usize) {
+        let (units, gates) = (self.spec.units, self.spec.cell.gates());
+        for row in rows {
+            let timed = row * self.spec.steps + self.spec.time(s);
+            let gate = (timed * gates + g) * units + at;
+            fetch(self.x.wrapping_add(gate), width);
+            if !self.saved.is_null() && !std::ptr::eq(self.saved, self.x) {
+                fetch(self.saved.wrapping_add(gate), width);
+            }
+            if g == 0 {
+                for array in [self.y, self.before_c, self.product] {
+                    if !array.is_null() {
+                        fetch(array.wrapping_add(timed * units + at), width);
+                    }
+                }
+            }
+        }
+    }
+}
 
 /// Runs all steps.
 ///
@@ -84,6 +107,7 @@ unsafe fn task<T: Float>(
     let table = Table::<T>::of(level);
     let state = rows * units;
     let widest = table.nr();
+    let pf = super::knob("RNN_PF", 3);
     with_scratch::<T, _>(3 * state + rows * gates * widest, |scratch| {
         let scratch = scratch.as_mut_ptr().cast::<T>();
         let c = scratch;
@@ -99,6 +123,9 @@ unsafe fn task<T: Float>(
                 let padded = vectors * table.lanes;
                 for g in 0..gates {
                     for (row, count) in tiles(rows, table.max_rows(vectors)) {
+                        if pf & 1 > 0 {
+                            f.fetch(s, g, first + row..first + row + count, at, width);
+                        }
                         let tile = Tile {
                             k: units,
                             a: old.add(row * units),

@@ -16,10 +16,11 @@ mod forward;
 #[cfg(test)]
 mod tests;
 mod views;
+mod weights;
 
-pub use views::{Given, backward, forward};
+pub use views::{Asked, Given, backward, forward};
 
-use super::gemm::{Pack, Table, panel_nv};
+use super::gemm::{Pack, Table, panel_nv, prefetch_l2};
 use crate::par;
 use crate::simd::{Float, Level};
 use backward::Backward;
@@ -63,6 +64,11 @@ impl Cell {
     pub fn keeps_more(self) -> bool {
         matches!(self, Cell::Lstm | Cell::Gru)
     }
+    /// Is there a gradient of the candidate's recurrent product that is not that of its input?
+    #[inline(always)]
+    pub fn resets_product(self) -> bool {
+        self == Cell::Gru
+    }
 }
 
 /// Sizes and modes of a call.
@@ -76,7 +82,7 @@ pub struct Spec {
     pub steps: usize,
     /// Size of the state.
     pub units: usize,
-    /// Begin with the last step? Outputs are in the order in which they were computed.
+    /// Begin with the last step?
     pub reverse: bool,
     /// Is the output of a masked step zero, or the state that it keeps?
     pub zero_masked: bool,
@@ -98,16 +104,25 @@ impl Spec {
     /// Calls `task(first row, rows)` for blocks of rows, in parallel.
     ///
     /// A block for each thread, for the weights are read once for each block and step, but not so
-    /// large that its states leave the cache.
+    /// large that its states leave the cache. Blocks begin at multiples of [`GROUP`].
     fn over_rows(&self, task: impl Fn(usize, usize) + Sync) {
         let most = par::threads().min(self.batch.div_ceil(4));
         let parts = most.max(self.batch.div_ceil(48)).max(1);
+        let groups = self.groups();
         par::parallel_for(parts, self.flops(), |i| {
-            let (from, to) = (self.batch * i / parts, self.batch * (i + 1) / parts);
-            task(from, to - from);
+            let (from, to) = (groups * i / parts * GROUP, groups * (i + 1) / parts * GROUP);
+            task(from, to.min(self.batch) - from);
         });
     }
+
+    /// Groups of rows.
+    fn groups(&self) -> usize {
+        self.batch.div_ceil(GROUP)
+    }
 }
+
+/// Rows whose bias gradients are summed together: the sums are then the same for any number of threads.
+const GROUP: usize = 2;
 
 /// The panels into which `n` columns are cut: first column, vectors, valid columns.
 fn panels(n: usize, lanes: usize, nv: usize) -> impl Iterator<Item = (usize, usize, usize)> {
@@ -156,6 +171,25 @@ unsafe fn pack<T: Float>(
         };
         pack.run(level);
         dst = dst.add(k * width);
+    }
+}
+
+pub(super) fn knob(name: &str, default: usize) -> usize {
+    std::env::var(name)
+        .ok()
+        .and_then(|v| v.parse().ok())
+        .unwrap_or(default)
+}
+
+/// Asks for `n` elements that are soon read or written: the rows of a step lie pages apart, which the hardware does not
+/// foresee. Nothing for null.
+#[inline(always)]
+fn fetch<T>(p: *const T, n: usize) {
+    if p.is_null() {
+        return;
+    }
+    for j in (0..n).step_by(64 / size_of::<T>()) {
+        prefetch_l2(p.wrapping_add(j));
     }
 }
 

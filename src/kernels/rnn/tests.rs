@@ -1,7 +1,7 @@
 //! Sizes around the edges of vectors, panels and tiles, and numbers of threads: the same bits for the
 //! same row.
 
-use super::{Cell, Given, Spec, backward, forward};
+use super::{Asked, Cell, Given, Spec, backward, forward};
 use crate::aval::{DType, contiguous_strides};
 use crate::buffer::{View, ViewMut};
 use crate::par::with_threads;
@@ -73,18 +73,24 @@ fn both_passes(cell: Cell, batch: usize, steps: usize, units: usize) -> Vec<Vec<
     outs.extend((0..lstm).map(|_| state));
     let simple = cell.saved() == 0;
     outs.extend((!simple).then_some(rows * cell.saved() * units));
-    outs.extend((0..=usize::from(cell.keeps_more())).map(|_| rows * units));
+    outs.extend(cell.keeps_more().then_some(rows * units));
     let mut made = with_views(&ins, &outs, |i, o| forward(&spec, GIVEN, true, i, o));
-    let mut operands = vec![ins[1].clone()];
-    operands.extend(simple.then(|| made[0].clone()));
+    let mut operands = vec![ins[1].clone(), ins[2].clone(), made[0].clone()];
     operands.extend_from_slice(&made[2 + lstm..]);
     operands.extend([noise(rows * units, 6), noise(state, 7)]);
     operands.extend((0..lstm).map(|_| noise(state, 8)));
     let mut outs = vec![rows * wide];
     outs.extend((cell == Cell::Gru).then_some(rows * units));
     outs.extend((0..=lstm).map(|_| state));
+    outs.extend([units * wide, wide]);
+    outs.extend((cell == Cell::Gru).then_some(wide));
+    let asked = Asked {
+        outputs: true,
+        weights: true,
+        biases: true,
+    };
     made.extend(with_views(&operands, &outs, |i, o| {
-        backward(&spec, false, i, o)
+        backward(&spec, false, asked, i, o)
     }));
     made
 }

@@ -1,11 +1,11 @@
 //! The ops as scans over elementary ops: their definition, and the source of gradients of higher order.
 
 use super::{Config, plus};
-use crate::args::Axes;
 use crate::error::Result;
-use crate::kernels::rnn::Cell;
+use crate::expr::ReduceOp;
+use crate::kernels::rnn::{Asked, Cell};
 use crate::ops::scan::{Scanned, Steps, scan};
-use crate::ops::{activation, concat, elementary, linalg, logic, math, view};
+use crate::ops::{activation, concat, elementary, linalg, logic, math, reduce, view};
 use crate::tensor::Tensor;
 
 /// `[batch, steps, n]` as `[steps, batch, n]` and back.
@@ -13,13 +13,34 @@ fn swapped(x: &Tensor) -> Result<Tensor> {
     view::permute(x, &[1, 0, 2])
 }
 
-/// Stacked values in the order of computation from those by time, and back.
-fn ordered(x: &Tensor, reverse: bool) -> Result<Tensor> {
-    if reverse {
-        view::flip(x, Axes::from(0))
-    } else {
-        Ok(x.clone())
+/// The states before each step from those after it, `[batch, steps, units]` by time, and the first.
+fn shifted(states: &Tensor, first: &Tensor, reverse: bool) -> Result<Tensor> {
+    let &[batch, steps, units] = states.shape() else {
+        unreachable!("three axes")
+    };
+    if steps == 0 {
+        return Ok(states.clone());
     }
+    let others = view::narrow(states, 1, usize::from(reverse), steps - 1)?;
+    let mut parts = vec![view::reshape_to(first, &[batch, 1, units])?, others];
+    if reverse {
+        parts.swap(0, 1);
+    }
+    concat::concatenate(parts, 1)
+}
+
+/// `[batch, steps, n]` as a matrix.
+fn rows(x: &Tensor) -> Result<Tensor> {
+    let &[batch, steps, n] = x.shape() else {
+        unreachable!("three axes")
+    };
+    view::reshape_to(x, &[batch * steps, n])
+}
+
+/// The sums over batch and steps.
+fn column_sums(x: &Tensor) -> Result<Tensor> {
+    let sums = reduce::reduce(ReduceOp::Sum, x, &[0, 1])?;
+    view::reshape_to(&sums, &x.shape()[2..])
 }
 
 /// The mask as `[steps, batch, 1]`.
@@ -109,7 +130,6 @@ pub(super) fn forward(config: &Config, inputs: &[Tensor]) -> Result<Vec<Tensor>>
     let body = |old: &[Tensor], s: &[Tensor]| -> Result<Scanned> {
         let a = plus(&linalg::matmul(&old[0], recurrent)?, recurrent_bias)?;
         let (mut new, mut kept) = step(config.cell, &plus(&s[0], bias)?, &a, old)?;
-        let mut y = new[0].clone();
         if let Some(mask) = s.get(1) {
             for (new, old) in new.iter_mut().zip(old) {
                 *new = logic::where_(mask, new, old)?;
@@ -117,18 +137,18 @@ pub(super) fn forward(config: &Config, inputs: &[Tensor]) -> Result<Vec<Tensor>>
             for k in &mut kept {
                 *k = logic::where_(mask, k, &zeros(k)?)?;
             }
-            y = match config.zero_masked {
-                true => logic::where_(mask, &y, &zeros(&y)?)?,
-                false => new[0].clone(),
-            };
         }
         let (gates, more) = kept.split_at(config.cell.saved());
-        let mut ys = vec![y];
+        let mut ys = vec![new[0].clone()];
         if !gates.is_empty() {
             ys.push(joined(gates)?);
         }
-        ys.extend_from_slice(old);
+        ys.extend_from_slice(&old[1..]);
         ys.extend_from_slice(more);
+        if config.zero_masked {
+            ys.push(new[0].clone());
+            ys[0] = logic::where_(&s[1], &new[0], &zeros(&new[0])?)?;
+        }
         Ok((new, ys))
     };
     let steps = Steps {
@@ -136,7 +156,7 @@ pub(super) fn forward(config: &Config, inputs: &[Tensor]) -> Result<Vec<Tensor>>
         reverse: config.reverse,
     };
     let (last, stacked) = scan(steps, init, &xs, body)?;
-    let mut outs = vec![swapped(&ordered(&stacked[0], config.reverse)?)?];
+    let mut outs = vec![swapped(&stacked[0])?];
     outs.extend(last);
     for kept in &stacked[1..] {
         outs.push(swapped(kept)?);
@@ -198,36 +218,41 @@ fn step_back(
 }
 
 /// What [`super::RecurrenceGrad`] computes.
-pub(super) fn gradient(config: &Config, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-    let (recurrent, saved) = (&inputs[0], &inputs[1]);
-    let simple = config.cell.saved() == 0;
-    let timed = 1 + usize::from(config.cell.keeps_more());
-    let before = &inputs[2..2 + timed];
-    let at = 2 + timed + usize::from(config.given.mask);
-    let (gy, init) = (&inputs[at], &inputs[at + 1..]);
-
-    let mut xs = vec![
-        ordered(&swapped(gy)?, config.reverse)?,
-        ordered(&swapped(saved)?, simple && config.reverse)?,
-    ];
-    for b in before {
-        xs.push(swapped(b)?);
+pub(super) fn gradient(config: &Config, asked: Asked, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+    let cell = config.cell;
+    let (recurrent, first, states) = (&inputs[0], &inputs[1], &inputs[2]);
+    let before = shifted(states, first, config.reverse)?;
+    let mut rest = inputs[3..].iter();
+    let saved = match cell.saved() {
+        0 => states,
+        _ => rest.next().expect("activations"),
+    };
+    // By time: activations, the states before each step, the mask, and the gradients of the outputs.
+    let mut xs = vec![swapped(saved)?, swapped(&before)?];
+    if cell.keeps_more() {
+        xs.push(swapped(rest.next().expect("what else is kept"))?);
     }
+    let timed = xs.len();
     if config.given.mask {
-        xs.push(over_time(&inputs[at - 1])?);
+        xs.push(over_time(rest.next().expect("the mask"))?);
     }
+    if asked.outputs {
+        xs.push(swapped(rest.next().expect("gradients of the outputs"))?);
+    }
+    let init = rest.as_slice();
     let transposed = linalg::swap(recurrent)?;
     let body = |d: &[Tensor], s: &[Tensor]| -> Result<Scanned> {
-        let kept = parts(&s[1], config.cell.saved().max(1))?;
-        let mask = config.given.mask.then(|| &s[2 + timed]);
-        let mut gy = s[0].clone();
-        if let Some(mask) = mask.filter(|_| config.zero_masked) {
-            gy = logic::where_(mask, &gy, &zeros(&gy)?)?;
-        }
+        let kept = parts(&s[0], cell.saved().max(1))?;
+        let mask = config.given.mask.then(|| &s[timed]);
         let mut total = d.to_vec();
-        total[0] = math::add(&d[0], &gy)?;
-        let (mut gates, mut recurrent, mut direct) =
-            step_back(config.cell, &kept, &s[2..2 + timed], &total)?;
+        if asked.outputs {
+            let mut gy = s[s.len() - 1].clone();
+            if let Some(mask) = mask.filter(|_| config.zero_masked) {
+                gy = logic::where_(mask, &gy, &zeros(&gy)?)?;
+            }
+            total[0] = math::add(&d[0], &gy)?;
+        }
+        let (mut gates, mut recurrent, mut direct) = step_back(cell, &kept, &s[1..timed], &total)?;
         if let Some(mask) = mask {
             for g in gates.iter_mut().chain(&mut recurrent) {
                 *g = logic::where_(mask, g, &zeros(g)?)?;
@@ -239,17 +264,41 @@ pub(super) fn gradient(config: &Config, inputs: &[Tensor]) -> Result<Vec<Tensor>
         let through = joined(&recurrent)?;
         direct[0] = math::add(&direct[0], &linalg::matmul(&through, &transposed)?)?;
         let mut ys = vec![joined(&gates)?];
-        if config.cell == Cell::Gru {
+        if cell.resets_product() {
             ys.push(recurrent[2].clone());
         }
         Ok((direct, ys))
     };
     let steps = Steps {
-        count: gy.shape()[1],
+        count: states.shape()[1],
         reverse: !config.reverse,
     };
-    let (first, stacked) = scan(steps, init, &xs, body)?;
+    let (last, stacked) = scan(steps, init, &xs, body)?;
     let mut outs = stacked.iter().map(swapped).collect::<Result<Vec<_>>>()?;
-    outs.extend(first);
+    // The gradients of all recurrent products, side by side.
+    let products = match cell.resets_product() {
+        true => {
+            let shared = outs[0].shape()[2] - outs[1].shape()[2];
+            concat::concatenate(
+                vec![view::narrow(&outs[0], 2, 0, shared)?, outs[1].clone()],
+                2,
+            )?
+        }
+        false => outs[0].clone(),
+    };
+    let gates = outs[0].clone();
+    outs.extend(last);
+    if asked.weights {
+        outs.push(linalg::matmul(
+            &linalg::swap(&rows(&before)?)?,
+            &rows(&products)?,
+        )?);
+    }
+    if asked.biases {
+        outs.push(column_sums(&gates)?);
+    }
+    if asked.biases && cell.resets_product() {
+        outs.push(column_sums(&products)?);
+    }
     Ok(outs)
 }

@@ -17,6 +17,8 @@ struct Case {
     mask: bool,
     reverse: bool,
     zero: bool,
+    /// Without the outputs: the last states alone.
+    last: bool,
 }
 
 impl Case {
@@ -92,7 +94,7 @@ fn by_hand(case: Case, inputs: &[Tensor]) -> Vec<Nd> {
     }
     let mut outs = vec![(vec![case.batch, case.steps, units], y)];
     outs.extend(now.into_iter().map(|s| (vec![case.batch, units], s)));
-    outs
+    outs.split_off(usize::from(case.last))
 }
 
 fn sample(case: Case) -> Sample {
@@ -130,7 +132,7 @@ fn sample(case: Case) -> Sample {
         let mut rest = x[2 + states..].iter().cloned();
         let bias = (case.biases > 0).then(|| rest.next()).flatten();
         let recurrent = (case.biases > 1).then(|| rest.next()).flatten();
-        recurrence(
+        let mut outs = recurrence(
             &x[0],
             &x[1],
             x[2..2 + states].to_vec(),
@@ -140,7 +142,8 @@ fn sample(case: Case) -> Sample {
             rest.next(),
             case.reverse,
             case.zero,
-        )
+        )?;
+        Ok(outs.split_off(usize::from(case.last)))
     };
     Sample::new(case.label, inputs, call).reference(move |x| by_hand(case, x))
 }
@@ -157,6 +160,7 @@ pub(super) fn all() -> Vec<Sample> {
         mask: false,
         reverse: false,
         zero: false,
+        last: false,
     };
     let cases = [
         plain,
@@ -178,6 +182,14 @@ pub(super) fn all() -> Vec<Sample> {
             ..plain
         },
         Case {
+            label: "lstm masked with zeros, backwards, its last states",
+            mask: true,
+            reverse: true,
+            zero: true,
+            last: true,
+            ..plain
+        },
+        Case {
             label: "gru",
             cell: "gru",
             biases: 2,
@@ -196,6 +208,14 @@ pub(super) fn all() -> Vec<Sample> {
             cell: "gru",
             biases: 0,
             reverse: true,
+            ..plain
+        },
+        Case {
+            label: "gru masked, its last state",
+            cell: "gru",
+            biases: 2,
+            mask: true,
+            last: true,
             ..plain
         },
         Case {

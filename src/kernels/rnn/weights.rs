@@ -1,0 +1,87 @@
+//! The gradients of the recurrent weights and of the biases.
+
+use super::{Backward, GROUP};
+use crate::buffer::with_scratch;
+use crate::kernels::gemm::{Epilogue, Gemm, gemm};
+use crate::simd::Float;
+
+/// The gradient of the recurrent weights: `h^T g` summed over all rows and steps, of the state h before the step and the
+/// gradient g of the recurrent product.
+///
+/// # Safety
+/// As [`super::backward::run`], after all steps.
+pub(super) unsafe fn product<T: Float>(b: &Backward<T>) {
+    if b.dw.is_null() {
+        return;
+    }
+    let (units, cell) = (b.spec.units, b.spec.cell);
+    let other = usize::from(cell.resets_product());
+    let shared = (cell.gates() - other) * units;
+    columns(b, b.dx, cell.gates() * units, shared, b.dw);
+    if other > 0 {
+        columns(b, b.da, units, units, b.dw.add(shared));
+    }
+}
+
+/// `n` columns of it, from the first `n` of `g`, whose rows are `row` apart.
+///
+/// The states before the steps are those after them, one row of memory up (down, if the last step comes first). So a
+/// product over all rows but one is the sum, if only g is zero in the steps before which there is h0 instead. Those rows
+/// of g are put aside, and have a product of their own.
+unsafe fn columns<T: Float>(b: &Backward<T>, g: *mut T, row: usize, n: usize, dw: *mut T) {
+    let (s, units) = (b.spec, b.spec.units);
+    let shifted = Gemm {
+        k: (s.batch * s.steps).saturating_sub(1),
+        a_rs: 1,
+        a_cs: units as isize,
+        b_rs: row as isize,
+        c_rs: (s.cell.gates() * units) as isize,
+        ..Gemm::new(units, n, 0)
+    };
+    let (states, gates) = match s.reverse {
+        false => (b.states, g.wrapping_add(row)),
+        true => (b.states.wrapping_add(units), g),
+    };
+    if s.steps == 0 {
+        return gemm(&shifted, states, gates, dw, &Epilogue::NONE);
+    }
+    with_scratch::<T, _>(s.batch * n, |aside| {
+        let aside = aside.as_mut_ptr().cast::<T>();
+        let first = |i: usize| g.add((i * s.steps + s.time(0)) * row);
+        for i in 0..s.batch {
+            first(i).copy_to_nonoverlapping(aside.add(i * n), n);
+            std::slice::from_raw_parts_mut(first(i), n).fill(T::ZERO);
+        }
+        gemm(&shifted, states, gates, dw, &Epilogue::NONE);
+        let own = Gemm {
+            k: s.batch,
+            b_rs: n as isize,
+            ..shifted.accumulate()
+        };
+        gemm(&own, b.h0, aside, dw, &Epilogue::NONE);
+        for i in 0..s.batch {
+            first(i).copy_from_nonoverlapping(aside.add(i * n), n);
+        }
+    });
+}
+
+/// The gradients of the biases, from the sums for each group of rows.
+///
+/// # Safety
+/// As [`super::backward::run`]; there are [`Backward::sums`] elements for each group.
+pub(super) unsafe fn biases<T: Float>(b: &Backward<T>, sums: *const T) {
+    let (units, gates) = (b.spec.units, b.spec.cell.gates());
+    for column in 0..b.sums() {
+        let groups = 0..b.spec.batch.div_ceil(GROUP);
+        let sum = groups.fold(T::ZERO, |sum, i| sum + *sums.add(i * b.sums() + column));
+        if column < gates * units {
+            b.db.add(column).write(sum);
+        }
+        // The recurrent bias of a GRU: the same, but that the last sums are those of its candidate.
+        if !b.drb.is_null() && column < (gates - 1) * units {
+            b.drb.add(column).write(sum);
+        } else if column >= gates * units {
+            b.drb.add(column - units).write(sum);
+        }
+    }
+}
