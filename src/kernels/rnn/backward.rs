@@ -1,11 +1,10 @@
 //! The steps in the opposite order: gradients of the gates, carried from step to step.
 
 use super::cells::{BackRows, backward_rows};
-use super::{GROUP, Spec, fetch, pack, packed_len, panels, tiles, weights};
+use super::{GROUP, Spec, pack, packed_len, panels, tiles, weights};
 use crate::buffer::with_scratch;
 use crate::kernels::gemm::{Fetch, Table, Tile};
 use crate::simd::{Float, Level, level};
-use std::ops::Range;
 
 /// The arrays of a backward call, all contiguous; names as in [`super::Forward`].
 #[derive(Clone, Copy)]
@@ -50,31 +49,6 @@ pub(super) struct Backward<T> {
 }
 
 impl<T> Backward<T> {
-    /// Asks for what the pass over the gates of step `s` reads and writes in some rows and units.
-    fn fetch(&self, s: usize, rows: Range<usize>, at: usize, width: usize) {
-        let (units, gates) = (self.spec.units, self.spec.cell.gates());
-        for row in rows {
-            let timed = row * self.spec.steps + self.spec.time(s);
-            for g in 0..gates {
-                fetch(
-                    self.dx.wrapping_add((timed * gates + g) * units + at),
-                    width,
-                );
-                if !self.saved.is_null() && !std::ptr::eq(self.saved, self.dx) {
-                    fetch(
-                        self.saved.wrapping_add((timed * gates + g) * units + at),
-                        width,
-                    );
-                }
-            }
-            for array in [self.gy, self.before_c, self.product, self.states] {
-                if !array.is_null() {
-                    fetch(array.wrapping_add(timed * units + at), width);
-                }
-            }
-        }
-    }
-
     /// Sums over all steps that are made for each group of rows: of the gradients of the gates, and for a GRU of the
     /// candidate's recurrent product.
     pub fn sums(&self) -> usize {
@@ -132,14 +106,13 @@ unsafe fn task<T: Float>(
         if !b.gc.is_null() {
             dc.copy_from_nonoverlapping(b.gc.add(first * units), state);
         }
-        let pf = super::knob("RNN_PF", 3);
         let sums = sums.add(first / GROUP * b.sums());
         std::slice::from_raw_parts_mut(sums, rows.div_ceil(GROUP) * b.sums()).fill(T::ZERO);
         for s in (0..b.spec.steps).rev() {
             backward_rows(
                 level,
                 BackRows {
-                    b,
+                    b: *b,
                     step: s,
                     first,
                     rows,
@@ -154,9 +127,6 @@ unsafe fn task<T: Float>(
                 let padded = vectors * table.lanes;
                 let tail = width - (vectors - 1) * table.lanes;
                 for (row, count) in tiles(rows, table.max_rows(vectors)) {
-                    if s > 0 && pf & 2 > 0 {
-                        b.fetch(s - 1, first + row..first + row + count, at, width);
-                    }
                     let tile = Tile {
                         k,
                         a: gates.add(row * k),

@@ -4,8 +4,9 @@ use super::{Backward, Cell, Forward, GROUP};
 use crate::simd::{Float, Isa, Kernel, Lanes, Level, entry};
 
 /// Some rows and units of one step.
-pub(super) struct Rows<'a, T> {
-    pub f: &'a Forward<T>,
+pub(super) struct Rows<T> {
+    /// By value: the compiler then knows that what is stored changes nothing of it.
+    pub f: Forward<T>,
     pub step: usize,
     pub first: usize,
     pub rows: usize,
@@ -30,8 +31,9 @@ pub(super) unsafe fn forward_rows<T: Float>(level: Level, rows: Rows<T>) {
 }
 
 /// Gradients of one step for some rows, all units.
-pub(super) struct BackRows<'a, T> {
-    pub b: &'a Backward<T>,
+pub(super) struct BackRows<T> {
+    /// By value, as in [`Rows`].
+    pub b: Backward<T>,
     pub step: usize,
     pub first: usize,
     pub rows: usize,
@@ -53,7 +55,7 @@ pub(super) unsafe fn backward_rows<T: Float>(level: Level, rows: BackRows<T>) {
     entry::<BackRows<T>>(level)(rows)
 }
 
-impl<T: Float> Kernel for Rows<'_, T> {
+impl<T: Float> Kernel for Rows<T> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<I: Isa>(self) {
@@ -98,10 +100,10 @@ struct At {
     timed: usize,
 }
 
-impl<T: Float> Rows<'_, T> {
+impl<T: Float> Rows<T> {
     #[inline(always)]
     unsafe fn each<L: Lanes<T>, P: Pass<T, Self>>(&self) {
-        let (f, s) = (self.f, self.f.spec);
+        let (f, s) = (&self.f, self.f.spec);
         for row in 0..self.rows {
             let at = At {
                 row,
@@ -148,7 +150,7 @@ impl<T: Float> Rows<'_, T> {
         j: usize,
         n: usize,
     ) -> L::V {
-        let (f, units) = (self.f, self.f.spec.units);
+        let (f, units) = (&self.f, self.f.spec.units);
         let column = g * units + self.at + j;
         let x = load::<T, L, W>(f.x.add(at.timed * f.spec.cell.gates() * units + column), n);
         match f.bias.is_null() {
@@ -166,7 +168,7 @@ impl<T: Float> Rows<'_, T> {
         j: usize,
         n: usize,
     ) -> L::V {
-        let (f, gates) = (self.f, self.f.spec.cell.gates());
+        let (f, gates) = (&self.f, self.f.spec.cell.gates());
         let p = L::load(self.sums.add((at.row * gates + g) * self.padded + j));
         match f.recurrent_bias.is_null() {
             true => p,
@@ -201,7 +203,7 @@ impl<T: Float> Rows<'_, T> {
         n: usize,
         v: L::V,
     ) {
-        let (f, units) = (self.f, self.f.spec.units);
+        let (f, units) = (&self.f, self.f.spec.units);
         if !f.saved.is_null() {
             let place = (at.timed * f.spec.cell.saved() + g) * units + self.at + j;
             store::<T, L, W>(f.saved.add(place), v, n);
@@ -251,9 +253,9 @@ unsafe fn zero<T: Float, L: Lanes<T>>(to: *mut T, n: usize) {
 }
 
 /// `c = f c + i g`, `h = o tanh(c)`.
-impl<'a, T: Float> Pass<T, Rows<'a, T>> for Lstm {
+impl<T: Float> Pass<T, Rows<T>> for Lstm {
     #[inline(always)]
-    unsafe fn vector<L: Lanes<T>, const W: bool>(rows: &Rows<'a, T>, at: &At, j: usize, n: usize) {
+    unsafe fn vector<L: Lanes<T>, const W: bool>(rows: &Rows<T>, at: &At, j: usize, n: usize) {
         let i = T::sigmoid::<L>(rows.total::<L, W>(at, 0, j, n));
         let f = T::sigmoid::<L>(rows.total::<L, W>(at, 1, j, n));
         let g = T::tanh::<L>(rows.total::<L, W>(at, 2, j, n));
@@ -270,9 +272,9 @@ impl<'a, T: Float> Pass<T, Rows<'a, T>> for Lstm {
 }
 
 /// `h = z h + (1 - z) tanh(x + r a)`, a the recurrent part of the candidate.
-impl<'a, T: Float> Pass<T, Rows<'a, T>> for Gru {
+impl<T: Float> Pass<T, Rows<T>> for Gru {
     #[inline(always)]
-    unsafe fn vector<L: Lanes<T>, const W: bool>(rows: &Rows<'a, T>, at: &At, j: usize, n: usize) {
+    unsafe fn vector<L: Lanes<T>, const W: bool>(rows: &Rows<T>, at: &At, j: usize, n: usize) {
         let units = rows.f.spec.units;
         let z = T::sigmoid::<L>(rows.total::<L, W>(at, 0, j, n));
         let r = T::sigmoid::<L>(rows.total::<L, W>(at, 1, j, n));
@@ -292,9 +294,9 @@ impl<'a, T: Float> Pass<T, Rows<'a, T>> for Gru {
 }
 
 /// `h = activation(z)`: 0 tanh, 1 relu, 2 none.
-impl<'a, T: Float, const ACTIVATION: u8> Pass<T, Rows<'a, T>> for Simple<ACTIVATION> {
+impl<T: Float, const ACTIVATION: u8> Pass<T, Rows<T>> for Simple<ACTIVATION> {
     #[inline(always)]
-    unsafe fn vector<L: Lanes<T>, const W: bool>(rows: &Rows<'a, T>, at: &At, j: usize, n: usize) {
+    unsafe fn vector<L: Lanes<T>, const W: bool>(rows: &Rows<T>, at: &At, j: usize, n: usize) {
         let z = rows.total::<L, W>(at, 0, j, n);
         let h = match ACTIVATION {
             0 => T::tanh::<L>(z),
@@ -305,7 +307,7 @@ impl<'a, T: Float, const ACTIVATION: u8> Pass<T, Rows<'a, T>> for Simple<ACTIVAT
     }
 }
 
-impl<T: Float> Kernel for BackRows<'_, T> {
+impl<T: Float> Kernel for BackRows<T> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<I: Isa>(self) {
@@ -319,10 +321,10 @@ impl<T: Float> Kernel for BackRows<'_, T> {
     }
 }
 
-impl<T: Float> BackRows<'_, T> {
+impl<T: Float> BackRows<T> {
     #[inline(always)]
     unsafe fn each<L: Lanes<T>, P: Pass<T, Self>>(&self) {
-        let (b, s) = (self.b, self.b.spec);
+        let (b, s) = (&self.b, self.b.spec);
         let (units, gates) = (s.units, s.cell.gates());
         for row in 0..self.rows {
             let at = At {
@@ -359,7 +361,7 @@ impl<T: Float> BackRows<'_, T> {
         j: usize,
         n: usize,
     ) -> L::V {
-        let (b, s) = (self.b, self.b.spec);
+        let (b, s) = (&self.b, self.b.spec);
         load::<T, L, W>(
             b.saved.add((at.timed * s.cell.saved() + g) * s.units + j),
             n,
@@ -376,7 +378,7 @@ impl<T: Float> BackRows<'_, T> {
         n: usize,
         (x, r): (L::V, L::V),
     ) {
-        let (b, units, gates) = (self.b, self.b.spec.units, self.b.spec.cell.gates());
+        let (b, units, gates) = (&self.b, self.b.spec.units, self.b.spec.cell.gates());
         store::<T, L, W>(self.gates.add((at.row * gates + g) * units + j), r, n);
         store::<T, L, W>(b.dx.add((at.timed * gates + g) * units + j), x, n);
         self.sum::<L, W>(at, g, j, n, x);
@@ -404,7 +406,7 @@ impl<T: Float> BackRows<'_, T> {
     /// The state before the step, `n` units from `j`.
     #[inline(always)]
     unsafe fn before<L: Lanes<T>, const W: bool>(&self, at: &At, j: usize, n: usize) -> L::V {
-        let (b, s) = (self.b, self.b.spec);
+        let (b, s) = (&self.b, self.b.spec);
         let row = self.first + at.row;
         let from = match self.step {
             0 => b.h0.add(row * s.units),
@@ -426,14 +428,9 @@ unsafe fn tanh_slope<T: Float, L: Lanes<T>>(t: L::V) -> L::V {
     L::fnma(t, t, L::splat(T::ONE))
 }
 
-impl<'a, T: Float> Pass<T, BackRows<'a, T>> for Lstm {
+impl<T: Float> Pass<T, BackRows<T>> for Lstm {
     #[inline(always)]
-    unsafe fn vector<L: Lanes<T>, const W: bool>(
-        rows: &BackRows<'a, T>,
-        at: &At,
-        j: usize,
-        n: usize,
-    ) {
+    unsafe fn vector<L: Lanes<T>, const W: bool>(rows: &BackRows<T>, at: &At, j: usize, n: usize) {
         let units = rows.b.spec.units;
         let (i, f) = (
             rows.saved::<L, W>(at, 0, j, n),
@@ -466,14 +463,9 @@ impl<'a, T: Float> Pass<T, BackRows<'a, T>> for Lstm {
     }
 }
 
-impl<'a, T: Float> Pass<T, BackRows<'a, T>> for Gru {
+impl<T: Float> Pass<T, BackRows<T>> for Gru {
     #[inline(always)]
-    unsafe fn vector<L: Lanes<T>, const W: bool>(
-        rows: &BackRows<'a, T>,
-        at: &At,
-        j: usize,
-        n: usize,
-    ) {
+    unsafe fn vector<L: Lanes<T>, const W: bool>(rows: &BackRows<T>, at: &At, j: usize, n: usize) {
         let units = rows.b.spec.units;
         let (z, r) = (
             rows.saved::<L, W>(at, 0, j, n),
@@ -497,14 +489,9 @@ impl<'a, T: Float> Pass<T, BackRows<'a, T>> for Gru {
     }
 }
 
-impl<'a, T: Float, const ACTIVATION: u8> Pass<T, BackRows<'a, T>> for Simple<ACTIVATION> {
+impl<T: Float, const ACTIVATION: u8> Pass<T, BackRows<T>> for Simple<ACTIVATION> {
     #[inline(always)]
-    unsafe fn vector<L: Lanes<T>, const W: bool>(
-        rows: &BackRows<'a, T>,
-        at: &At,
-        j: usize,
-        n: usize,
-    ) {
+    unsafe fn vector<L: Lanes<T>, const W: bool>(rows: &BackRows<T>, at: &At, j: usize, n: usize) {
         let units = rows.b.spec.units;
         let h = load::<T, L, W>(rows.b.states.add(at.timed * units + j), n);
         let ph = rows.dh.add(at.row * units + j);

@@ -1,11 +1,10 @@
 //! The steps in their order.
 
 use super::cells::{Rows, forward_rows};
-use super::{Spec, fetch, pack, packed_len, panels, tiles};
+use super::{Spec, pack, packed_len, panels, tiles};
 use crate::buffer::with_scratch;
 use crate::kernels::gemm::{Fetch, Table, Tile};
 use crate::simd::{Float, Level, level};
-use std::ops::Range;
 
 /// The arrays of a forward call, all contiguous. `units` is U, `gates` G, `saved` S.
 #[derive(Clone, Copy)]
@@ -46,28 +45,6 @@ pub(super) struct Forward<T> {
 // SAFETY: the arrays are the caller's; tasks write different rows.
 unsafe impl<T> Sync for Forward<T> {}
 
-impl<T> Forward<T> {
-    /// Asks for what the pass over gate `g` of step `s` reads and writes in some rows and units.
-    fn fetch(&self, s: usize, g: usize, rows: Range<usize>, at: usize, width: usize) {
-        let (units, gates) = (self.spec.units, self.spec.cell.gates());
-        for row in rows {
-            let timed = row * self.spec.steps + self.spec.time(s);
-            let gate = (timed * gates + g) * units + at;
-            fetch(self.x.wrapping_add(gate), width);
-            if !self.saved.is_null() && !std::ptr::eq(self.saved, self.x) {
-                fetch(self.saved.wrapping_add(gate), width);
-            }
-            if g == 0 {
-                for array in [self.y, self.before_c, self.product] {
-                    if !array.is_null() {
-                        fetch(array.wrapping_add(timed * units + at), width);
-                    }
-                }
-            }
-        }
-    }
-}
-
 /// Runs all steps.
 ///
 /// # Safety
@@ -107,7 +84,6 @@ unsafe fn task<T: Float>(
     let table = Table::<T>::of(level);
     let state = rows * units;
     let widest = table.nr();
-    let pf = super::knob("RNN_PF", 3);
     with_scratch::<T, _>(3 * state + rows * gates * widest, |scratch| {
         let scratch = scratch.as_mut_ptr().cast::<T>();
         let c = scratch;
@@ -123,9 +99,6 @@ unsafe fn task<T: Float>(
                 let padded = vectors * table.lanes;
                 for g in 0..gates {
                     for (row, count) in tiles(rows, table.max_rows(vectors)) {
-                        if pf & 1 > 0 {
-                            f.fetch(s, g, first + row..first + row + count, at, width);
-                        }
                         let tile = Tile {
                             k: units,
                             a: old.add(row * units),
@@ -145,7 +118,7 @@ unsafe fn task<T: Float>(
                 forward_rows(
                     level,
                     Rows {
-                        f,
+                        f: *f,
                         step: s,
                         first,
                         rows,

@@ -20,7 +20,7 @@ mod weights;
 
 pub use views::{Asked, Given, backward, forward};
 
-use super::gemm::{Pack, Table, panel_nv, prefetch_l2};
+use super::gemm::{Pack, Table, panel_nv};
 use crate::par;
 use crate::simd::{Float, Level};
 use backward::Backward;
@@ -171,25 +171,6 @@ unsafe fn pack<T: Float>(
         };
         pack.run(level);
         dst = dst.add(k * width);
-    }
-}
-
-pub(super) fn knob(name: &str, default: usize) -> usize {
-    std::env::var(name)
-        .ok()
-        .and_then(|v| v.parse().ok())
-        .unwrap_or(default)
-}
-
-/// Asks for `n` elements that are soon read or written: the rows of a step lie pages apart, which the hardware does not
-/// foresee. Nothing for null.
-#[inline(always)]
-fn fetch<T>(p: *const T, n: usize) {
-    if p.is_null() {
-        return;
-    }
-    for j in (0..n).step_by(64 / size_of::<T>()) {
-        prefetch_l2(p.wrapping_add(j));
     }
 }
 

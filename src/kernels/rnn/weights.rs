@@ -1,7 +1,7 @@
 //! The gradients of the recurrent weights and of the biases.
 
 use super::{Backward, GROUP};
-use crate::buffer::with_scratch;
+use crate::buffer::Buffer;
 use crate::kernels::gemm::{Epilogue, Gemm, gemm};
 use crate::simd::Float;
 
@@ -45,24 +45,25 @@ unsafe fn columns<T: Float>(b: &Backward<T>, g: *mut T, row: usize, n: usize, dw
     if s.steps == 0 {
         return gemm(&shifted, states, gates, dw, &Epilogue::NONE);
     }
-    with_scratch::<T, _>(s.batch * n, |aside| {
-        let aside = aside.as_mut_ptr().cast::<T>();
-        let first = |i: usize| g.add((i * s.steps + s.time(0)) * row);
-        for i in 0..s.batch {
-            first(i).copy_to_nonoverlapping(aside.add(i * n), n);
-            std::slice::from_raw_parts_mut(first(i), n).fill(T::ZERO);
-        }
-        gemm(&shifted, states, gates, dw, &Epilogue::NONE);
-        let own = Gemm {
-            k: s.batch,
-            b_rs: n as isize,
-            ..shifted.accumulate()
-        };
-        gemm(&own, b.h0, aside, dw, &Epilogue::NONE);
-        for i in 0..s.batch {
-            first(i).copy_from_nonoverlapping(aside.add(i * n), n);
-        }
-    });
+    // Not of the scratch that the products use: theirs would lie elsewhere then, out of the cache.
+    let aside = Buffer::new("recurrence_gradient", s.batch * n * size_of::<T>())
+        .unwrap_or_else(|e| std::panic::resume_unwind(Box::new(e)));
+    let aside = aside.ptr().cast::<T>();
+    let first = |i: usize| g.add((i * s.steps + s.time(0)) * row);
+    for i in 0..s.batch {
+        first(i).copy_to_nonoverlapping(aside.add(i * n), n);
+        std::slice::from_raw_parts_mut(first(i), n).fill(T::ZERO);
+    }
+    gemm(&shifted, states, gates, dw, &Epilogue::NONE);
+    let own = Gemm {
+        k: s.batch,
+        b_rs: n as isize,
+        ..shifted.accumulate()
+    };
+    gemm(&own, b.h0, aside.cast_const(), dw, &Epilogue::NONE);
+    for i in 0..s.batch {
+        first(i).copy_from_nonoverlapping(aside.add(i * n), n);
+    }
 }
 
 /// The gradients of the biases, from the sums for each group of rows.
