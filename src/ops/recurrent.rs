@@ -67,7 +67,7 @@ impl Config {
 
 /// Inputs: x, recurrent weights, h, (c), (bias), (recurrent bias), (mask). Outputs: y by the time of its input, h, (c), and
 /// with `keep` what the gradient reads besides: (activations), (c before each step, or of a GRU the recurrent part of the
-/// candidate), (h after each step, where y has zeros for masked ones).
+/// candidate or the state after the reset), (h after each step, where y has zeros for masked ones).
 #[derive(Debug)]
 struct Recurrence {
     config: Config,
@@ -194,7 +194,8 @@ impl Op for Recurrence {
 
 /// Inputs: recurrent weights, first h, h after each step, (activations), (c before each step, or of a GRU the recurrent part
 /// of the candidate), (mask), gradients of (y), h, (c). Outputs: gradients of x, for a GRU of the recurrent part of the
-/// candidate, of the first h and (c), (of the recurrent weights), (of the bias, and for a GRU of the recurrent bias).
+/// candidate, of the first h and (c), (of the recurrent weights), (of the bias, and for a GRU of the recurrent bias). "A GRU" is one that resets after the product; one that resets before
+/// it keeps the states after the reset, and has no gradients of its own for the recurrent part of the candidate.
 #[derive(Debug)]
 struct RecurrenceGrad {
     config: Config,
@@ -277,13 +278,16 @@ fn parse(cell: &str) -> Result<Cell> {
     Ok(match cell {
         "lstm" => Cell::Lstm,
         "gru" => Cell::Gru,
+        "gru_reset_before" => Cell::GruResetBefore,
         "tanh" => Cell::Tanh,
         "relu" => Cell::Relu,
         "linear" => Cell::Linear,
         _ => {
             return Err(Error::argument(
                 "recurrence",
-                format!("cell={cell:?} is not one of lstm, gru, tanh, relu, linear"),
+                format!(
+                    "cell={cell:?} is not one of lstm, gru, gru_reset_before, tanh, relu, linear"
+                ),
             ));
         }
     })
@@ -307,7 +311,7 @@ op! {
     /// A recurrent layer over a whole sequence, from its inputs times their weights.
     ///
     /// `cell` is `"lstm"` (gates i, f, c, o; states h, c), `"gru"` (gates z, r, h; the reset gate acts
-    /// after the product), or the activation of a simple recurrence: `"tanh"`, `"relu"`, `"linear"`.
+    /// after the product), `"gru_reset_before"` (before it), or the activation of a simple recurrence: `"tanh"`, `"relu"`, `"linear"`.
     /// `x` is `[batch, time, gates units]`, `recurrent_kernel` `[units, gates units]`, each state
     /// `[batch, units]`, biases `[gates units]` (that of the recurrent product differs from the other
     /// only for a GRU), `mask` bool `[batch, time]`: where it is false, states stay as they are.

@@ -115,6 +115,40 @@ def test_masks_equal_sequences_without_padding(kind, arguments):
             np.testing.assert_allclose(a[row], b[0], rtol=1e-5, atol=1e-6)
 
 
+FUSED = {
+    "lstm": lambda **k: layers.LSTM(17, **k),
+    "gru": lambda **k: layers.GRU(17, bias_initializer="random_normal", **k),
+    "gru before": lambda **k: layers.GRU(17, bias_initializer="random_normal", reset_after=False, **k),
+    "simple": lambda **k: layers.SimpleRNN(17, activation="relu", **k),
+}
+
+
+@pytest.mark.parametrize("make", FUSED.values(), ids=FUSED)
+@pytest.mark.parametrize("backwards", [False, True], ids=["forwards", "backwards"])
+@pytest.mark.parametrize("masked", ["no mask", "states", "zeros"])
+@pytest.mark.parametrize("sequences", [True, False], ids=["sequences", "last"])
+def test_fused_equals_the_loop(make, backwards, masked, sequences):
+    """The operation over all steps against steps of the cell written out: results and all gradients."""
+    arguments = {"go_backwards": backwards, "return_sequences": sequences, "zero_output_for_mask": masked == "zeros"}
+    fused, loop = (make(**arguments, return_state=True, unroll=unroll) for unroll in (False, True))
+    x = RNG.normal(size=(5, 6, 3)).astype("float32")
+    fused(x), loop(x)
+    loop.set_weights(fused.get_weights())
+    state = [RNG.normal(size=(5, 17)).astype("float32") for _ in fused.get_initial_state(5)]
+    mask = None if masked == "no mask" else np.arange(30).reshape(5, 6) % 4 != 1
+
+    def run(layer):
+        def loss(x, state):
+            outputs = layer(x, initial_state=state, mask=mask)
+            return sum(ops.sum(ops.sin(y * (i + 1))) for i, y in enumerate(outputs)), outputs
+
+        by_weights = rustdl.value_and_grad(lambda *a: loss(*a)[0], variables=layer.trainable_variables)
+        return rustdl.value_and_grad(loss, argnums=(0, 1), has_aux=True)(x, state), by_weights(x, state)
+
+    for a, b in zip(*(rustdl.tree.flatten(run(layer)) for layer in (fused, loop)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-5)
+
+
 @pytest.mark.parametrize("kind", [layers.LSTM, layers.GRU])
 @pytest.mark.parametrize("dtype", ["bool", "int32", "float32"])
 def test_all_masked_rows_keep_the_state(kind, dtype):

@@ -215,10 +215,11 @@ def _gru(
             f"gru: with reset_after={reset_after} `bias` must be {want}, but has shape {tuple(bias.shape)}"
         )
     h = _state("gru", initial_state, x, units)
-    if reset_after and x.dtype in _FUSED_DTYPES:
+    if x.dtype in _FUSED_DTYPES:
         modes = (go_backwards, zero_output_for_mask)
-        biases = (None, None) if bias is None else (bias[0], bias[1])
-        outputs, h = _fused("gru", x, kernel, recurrent_kernel, biases, (h,), mask, modes)
+        biases = (bias[0], bias[1]) if bias is not None and reset_after else (bias, None)
+        cell = "gru" if reset_after else "gru_reset_before"
+        outputs, h = _fused(cell, x, kernel, recurrent_kernel, biases, (h,), mask, modes)
         return outputs, h
     projected = ops.matmul(x, kernel)
     recurrent_bias = bias[1] if bias is not None and reset_after else None

@@ -99,9 +99,10 @@ unsafe fn task<T: Float>(
     let (units, k) = (b.spec.units, b.spec.units * b.spec.cell.gates());
     let table = Table::<T>::of(level);
     let state = rows * units;
-    with_scratch::<T, _>(2 * state + rows * k, |scratch| {
+    with_scratch::<T, _>(3 * state + rows * k, |scratch| {
         let scratch = scratch.as_mut_ptr().cast::<T>();
-        let (dh, dc, gates) = (scratch, scratch.add(state), scratch.add(2 * state));
+        let (dh, dc, reset) = (scratch, scratch.add(state), scratch.add(2 * state));
+        let gates = scratch.add(3 * state);
         dh.copy_from_nonoverlapping(b.gh.add(first * units), state);
         if !b.gc.is_null() {
             dc.copy_from_nonoverlapping(b.gc.add(first * units), state);
@@ -109,40 +110,45 @@ unsafe fn task<T: Float>(
         let sums = sums.add(first / GROUP * b.sums());
         std::slice::from_raw_parts_mut(sums, rows.div_ceil(GROUP) * b.sums()).fill(T::ZERO);
         for s in (0..b.spec.steps).rev() {
-            backward_rows(
-                level,
-                BackRows {
+            let products = b.spec.cell.products();
+            for (part, &(from, to)) in products.iter().enumerate().rev() {
+                let rows_of_part = BackRows {
                     b: *b,
                     step: s,
+                    part,
                     first,
                     rows,
                     dh,
                     dc,
                     gates,
+                    reset,
                     sums,
-                },
-            );
-            let mut panel = packed;
-            for (at, vectors, width) in panels(units, table.lanes, table.nv) {
-                let padded = vectors * table.lanes;
-                let tail = width - (vectors - 1) * table.lanes;
-                for (row, count) in tiles(rows, table.max_rows(vectors)) {
-                    let tile = Tile {
-                        k,
-                        a: gates.add(row * k),
-                        a_rs: k as isize,
-                        a_cs: 1,
-                        b: panel,
-                        b_rs: padded as isize,
-                        c: dh.add(row * units + at),
-                        c_rs: units as isize,
-                        tail,
-                        accumulate: true,
-                        fetch: Fetch::NONE,
-                    };
-                    table.get(count, vectors, tail == table.lanes)(&tile);
+                };
+                backward_rows(level, rows_of_part);
+                // The gradient of the state before, or of that after the reset.
+                let target = if part == 0 { dh } else { reset };
+                let mut panel = packed;
+                for (at, vectors, width) in panels(units, table.lanes, table.nv) {
+                    let padded = vectors * table.lanes;
+                    let tail = width - (vectors - 1) * table.lanes;
+                    for (row, count) in tiles(rows, table.max_rows(vectors)) {
+                        let tile = Tile {
+                            k: (to - from) * units,
+                            a: gates.add(row * k + from * units),
+                            a_rs: k as isize,
+                            a_cs: 1,
+                            b: panel.add(from * units * padded),
+                            b_rs: padded as isize,
+                            c: target.add(row * units + at),
+                            c_rs: units as isize,
+                            tail,
+                            accumulate: part == 0,
+                            fetch: Fetch::NONE,
+                        };
+                        table.get(count, vectors, tail == table.lanes)(&tile);
+                    }
+                    panel = panel.add(k * padded);
                 }
-                panel = panel.add(k * padded);
             }
         }
         b.dh.add(first * units).copy_from_nonoverlapping(dh, state);

@@ -8,6 +8,8 @@ pub(super) struct Rows<T> {
     /// By value: the compiler then knows that what is stored changes nothing of it.
     pub f: Forward<T>,
     pub step: usize,
+    /// Which of [`Cell::products`] there is.
+    pub part: usize,
     pub first: usize,
     pub rows: usize,
     /// First unit, and how many.
@@ -20,6 +22,8 @@ pub(super) struct Rows<T> {
     pub old: *const T,
     pub new: *mut T,
     pub c: *mut T,
+    /// The states after the reset, if that comes before the product.
+    pub reset: *mut T,
 }
 
 /// Computes the states after a step from the products.
@@ -35,6 +39,8 @@ pub(super) struct BackRows<T> {
     /// By value, as in [`Rows`].
     pub b: Backward<T>,
     pub step: usize,
+    /// The gradients of the gates of which of [`Cell::products`]; the last comes first.
+    pub part: usize,
     pub first: usize,
     pub rows: usize,
     /// Gradients of the states after the step; afterwards the part of those before it that does not
@@ -43,6 +49,8 @@ pub(super) struct BackRows<T> {
     pub dc: *mut T,
     /// The gradients that go through the weights, `[rows, gates units]`.
     pub gates: *mut T,
+    /// The gradients of the states after the reset, if that comes before the product.
+    pub reset: *const T,
     /// Sums over the steps for each [`GROUP`] of rows, if they are wanted: see [`Backward::sums`].
     pub sums: *mut T,
 }
@@ -62,6 +70,8 @@ impl<T: Float> Kernel for Rows<T> {
         match self.f.spec.cell {
             Cell::Lstm => self.each::<T::Simd<I>, Lstm>(),
             Cell::Gru => self.each::<T::Simd<I>, Gru>(),
+            Cell::GruResetBefore if self.part == 0 => self.each::<T::Simd<I>, Reset>(),
+            Cell::GruResetBefore => self.each::<T::Simd<I>, Candidate>(),
             Cell::Tanh => self.each::<T::Simd<I>, Simple<0>>(),
             Cell::Relu => self.each::<T::Simd<I>, Simple<1>>(),
             Cell::Linear => self.each::<T::Simd<I>, Simple<2>>(),
@@ -78,6 +88,10 @@ trait Pass<T: Float, R> {
 
 struct Lstm;
 struct Gru;
+/// Of a GRU that resets before the product, the gates z and r.
+struct Reset;
+/// Its candidate.
+struct Candidate;
 /// 0 tanh, 1 relu, 2 none.
 struct Simple<const ACTIVATION: u8>;
 
@@ -116,6 +130,10 @@ impl<T: Float> Rows<T> {
             }
             if f.mask.is_null() || *f.mask.add(at.timed) {
                 over::<T, L, P, Self>(self, &at, self.width);
+                continue;
+            }
+            if self.part + 1 < s.cell.products().len() {
+                zero::<T, L>(self.reset.add(from), self.width);
                 continue;
             }
             copy::<T, L>(self.old.add(from), self.new.add(from), self.width);
@@ -293,6 +311,39 @@ impl<T: Float> Pass<T, Rows<T>> for Gru {
     }
 }
 
+/// z and r; `r h`, of which the candidate's product is taken. z waits for it where h will be.
+impl<T: Float> Pass<T, Rows<T>> for Reset {
+    #[inline(always)]
+    unsafe fn vector<L: Lanes<T>, const W: bool>(rows: &Rows<T>, at: &At, j: usize, n: usize) {
+        let units = rows.f.spec.units;
+        let place = at.row * units + rows.at + j;
+        let z = T::sigmoid::<L>(rows.total::<L, W>(at, 0, j, n));
+        let r = T::sigmoid::<L>(rows.total::<L, W>(at, 1, j, n));
+        let reset = L::mul(r, load::<T, L, W>(rows.old.add(place), n));
+        rows.keep::<L, W>(at, 0, j, n, z);
+        rows.keep::<L, W>(at, 1, j, n, r);
+        store::<T, L, W>(rows.new.add(place), z, n);
+        store::<T, L, W>(rows.reset.add(place), reset, n);
+        if !rows.f.product.is_null() {
+            let kept = at.timed * units + rows.at + j;
+            store::<T, L, W>(rows.f.product.add(kept), reset, n);
+        }
+    }
+}
+
+/// `h = z h + (1 - z) tanh(x + a)`, a the product of `r h`.
+impl<T: Float> Pass<T, Rows<T>> for Candidate {
+    #[inline(always)]
+    unsafe fn vector<L: Lanes<T>, const W: bool>(rows: &Rows<T>, at: &At, j: usize, n: usize) {
+        let place = at.row * rows.f.spec.units + rows.at + j;
+        let t = T::tanh::<L>(rows.total::<L, W>(at, 2, j, n));
+        let z = load::<T, L, W>(rows.new.add(place), n);
+        let h = load::<T, L, W>(rows.old.add(place), n);
+        rows.keep::<L, W>(at, 2, j, n, t);
+        rows.give::<L, W>(at, j, n, L::fma(z, L::sub(h, t), t));
+    }
+}
+
 /// `h = activation(z)`: 0 tanh, 1 relu, 2 none.
 impl<T: Float, const ACTIVATION: u8> Pass<T, Rows<T>> for Simple<ACTIVATION> {
     #[inline(always)]
@@ -314,6 +365,8 @@ impl<T: Float> Kernel for BackRows<T> {
         match self.b.spec.cell {
             Cell::Lstm => self.each::<T::Simd<I>, Lstm>(),
             Cell::Gru => self.each::<T::Simd<I>, Gru>(),
+            Cell::GruResetBefore if self.part == 0 => self.each::<T::Simd<I>, Reset>(),
+            Cell::GruResetBefore => self.each::<T::Simd<I>, Candidate>(),
             Cell::Tanh => self.each::<T::Simd<I>, Simple<0>>(),
             Cell::Relu => self.each::<T::Simd<I>, Simple<1>>(),
             Cell::Linear => self.each::<T::Simd<I>, Simple<2>>(),
@@ -332,6 +385,12 @@ impl<T: Float> BackRows<T> {
                 timed: (self.first + row) * s.steps + s.time(self.step),
             };
             let masked = !b.mask.is_null() && !*b.mask.add(at.timed);
+            if self.part + 1 < s.cell.products().len() {
+                if !masked {
+                    over::<T, L, P, Self>(self, &at, units);
+                }
+                continue;
+            }
             if !(b.gy.is_null() || masked && s.zero_masked) {
                 // The output is the state: its gradients add up.
                 let (dh, gy) = (self.dh.add(row * units), b.gy.add(at.timed * units));
@@ -486,6 +545,36 @@ impl<T: Float> Pass<T, BackRows<T>> for Gru {
         rows.sum::<L, W>(at, 3, j, n, da);
         store::<T, L, W>(rows.b.da.add(at.timed * units + j), da, n);
         store::<T, L, W>(ph, L::mul(dh, z), n);
+    }
+}
+
+impl<T: Float> Pass<T, BackRows<T>> for Candidate {
+    #[inline(always)]
+    unsafe fn vector<L: Lanes<T>, const W: bool>(rows: &BackRows<T>, at: &At, j: usize, n: usize) {
+        let z = rows.saved::<L, W>(at, 0, j, n);
+        let t = rows.saved::<L, W>(at, 2, j, n);
+        let before = rows.before::<L, W>(at, j, n);
+        let ph = rows.dh.add(at.row * rows.b.spec.units + j);
+        let dh = load::<T, L, W>(ph, n);
+        let dz = L::mul(L::mul(dh, L::sub(before, t)), sigmoid_slope::<T, L>(z));
+        let dt = L::mul(L::fnma(dh, z, dh), tanh_slope::<T, L>(t));
+        rows.give::<L, W>(at, 0, j, n, (dz, dz));
+        rows.give::<L, W>(at, 2, j, n, (dt, dt));
+        store::<T, L, W>(ph, L::mul(dh, z), n);
+    }
+}
+
+impl<T: Float> Pass<T, BackRows<T>> for Reset {
+    #[inline(always)]
+    unsafe fn vector<L: Lanes<T>, const W: bool>(rows: &BackRows<T>, at: &At, j: usize, n: usize) {
+        let place = at.row * rows.b.spec.units + j;
+        let r = rows.saved::<L, W>(at, 1, j, n);
+        let reset = load::<T, L, W>(rows.reset.add(place), n);
+        let before = rows.before::<L, W>(at, j, n);
+        let dr = L::mul(L::mul(reset, before), sigmoid_slope::<T, L>(r));
+        rows.give::<L, W>(at, 1, j, n, (dr, dr));
+        let dh = load::<T, L, W>(rows.dh.add(place), n);
+        store::<T, L, W>(rows.dh.add(place), L::fma(reset, r, dh), n);
     }
 }
 

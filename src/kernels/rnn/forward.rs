@@ -36,7 +36,7 @@ pub(super) struct Forward<T> {
     pub saved: *mut T,
     /// Of an LSTM `[batch, steps, U]`: c before each step.
     pub before_c: *mut T,
-    /// Of a GRU `[batch, steps, U]`: the recurrent part of the candidate.
+    /// Of a GRU `[batch, steps, U]`: the recurrent part of the candidate, or the state after the reset.
     pub product: *mut T,
     /// `[batch, steps, U]`: h after each step, where it is not the output because that may be zero.
     pub states: *mut T,
@@ -84,54 +84,59 @@ unsafe fn task<T: Float>(
     let table = Table::<T>::of(level);
     let state = rows * units;
     let widest = table.nr();
-    with_scratch::<T, _>(3 * state + rows * gates * widest, |scratch| {
+    with_scratch::<T, _>(4 * state + rows * gates * widest, |scratch| {
         let scratch = scratch.as_mut_ptr().cast::<T>();
         let c = scratch;
         let (mut old, mut new) = (scratch.add(state), scratch.add(2 * state));
-        let sums = scratch.add(3 * state);
+        let (reset, sums) = (scratch.add(3 * state), scratch.add(4 * state));
         old.copy_from_nonoverlapping(f.h0.add(first * units), state);
         if !f.c0.is_null() {
             c.copy_from_nonoverlapping(f.c0.add(first * units), state);
         }
         for s in 0..f.spec.steps {
-            let mut panel = packed;
-            for (at, vectors, width) in panels(units, table.lanes, table.nv) {
-                let padded = vectors * table.lanes;
-                for g in 0..gates {
-                    for (row, count) in tiles(rows, table.max_rows(vectors)) {
-                        let tile = Tile {
-                            k: units,
-                            a: old.add(row * units),
-                            a_rs: units as isize,
-                            a_cs: 1,
-                            b: panel.add(g * one),
-                            b_rs: padded as isize,
-                            c: sums.add(row * gates * padded + g * padded),
-                            c_rs: (gates * padded) as isize,
-                            tail: table.lanes,
-                            accumulate: false,
-                            fetch: Fetch::NONE,
-                        };
-                        table.get(count, vectors, true)(&tile);
+            for (part, &(from, to)) in f.spec.cell.products().iter().enumerate() {
+                let state = if part == 0 { old } else { reset };
+                let mut panel = packed;
+                for (at, vectors, width) in panels(units, table.lanes, table.nv) {
+                    let padded = vectors * table.lanes;
+                    for g in from..to {
+                        for (row, count) in tiles(rows, table.max_rows(vectors)) {
+                            let tile = Tile {
+                                k: units,
+                                a: state.add(row * units),
+                                a_rs: units as isize,
+                                a_cs: 1,
+                                b: panel.add(g * one),
+                                b_rs: padded as isize,
+                                c: sums.add(row * gates * padded + g * padded),
+                                c_rs: (gates * padded) as isize,
+                                tail: table.lanes,
+                                accumulate: false,
+                                fetch: Fetch::NONE,
+                            };
+                            table.get(count, vectors, true)(&tile);
+                        }
                     }
+                    forward_rows(
+                        level,
+                        Rows {
+                            f: *f,
+                            step: s,
+                            part,
+                            first,
+                            rows,
+                            at,
+                            width,
+                            sums,
+                            padded,
+                            old,
+                            new,
+                            c,
+                            reset,
+                        },
+                    );
+                    panel = panel.add(units * padded);
                 }
-                forward_rows(
-                    level,
-                    Rows {
-                        f: *f,
-                        step: s,
-                        first,
-                        rows,
-                        at,
-                        width,
-                        sums,
-                        padded,
-                        old,
-                        new,
-                        c,
-                    },
-                );
-                panel = panel.add(units * padded);
             }
             std::mem::swap(&mut old, &mut new);
         }

@@ -1,4 +1,4 @@
-//! Recurrent layers over whole sequences: LSTM, GRU (reset gate after the product), simple recurrence.
+//! Recurrent layers over whole sequences: LSTM, GRU (reset gate after the product or before it), simple recurrence.
 //!
 //! The products of the inputs with their weights are made before, for all steps at once; here is what
 //! depends on the step before. The recurrent weights are packed once a call. A task owns some rows of
@@ -33,6 +33,8 @@ pub enum Cell {
     Lstm,
     /// Gates z, r, candidate; the reset gate acts on the product with the recurrent weights.
     Gru,
+    /// The reset gate acts on the state, of which the candidate's product is taken then.
+    GruResetBefore,
     /// `h = tanh(z)`
     Tanh,
     /// `h = max(z, 0)`
@@ -47,7 +49,7 @@ impl Cell {
     pub fn gates(self) -> usize {
         match self {
             Cell::Lstm => 4,
-            Cell::Gru => 3,
+            Cell::Gru | Cell::GruResetBefore => 3,
             _ => 1,
         }
     }
@@ -55,14 +57,25 @@ impl Cell {
     #[inline(always)]
     pub fn saved(self) -> usize {
         match self {
-            Cell::Lstm | Cell::Gru => self.gates(),
+            Cell::Lstm | Cell::Gru | Cell::GruResetBefore => self.gates(),
             _ => 0,
         }
     }
     /// Is something else kept, one value a unit: of an LSTM c before each step, of a GRU the recurrent part of the
-    /// candidate?
+    /// candidate, or the state after the reset?
     pub fn keeps_more(self) -> bool {
-        matches!(self, Cell::Lstm | Cell::Gru)
+        matches!(self, Cell::Lstm | Cell::Gru | Cell::GruResetBefore)
+    }
+    /// The products of a step, one after another: the gates (from, to) of each. The first is of the state, a second of the
+    /// state after the reset.
+    #[inline(always)]
+    pub fn products(self) -> &'static [(usize, usize)] {
+        match self {
+            Cell::Lstm => &[(0, 4)],
+            Cell::Gru => &[(0, 3)],
+            Cell::GruResetBefore => &[(0, 2), (2, 3)],
+            _ => &[(0, 1)],
+        }
     }
     /// Is there a gradient of the candidate's recurrent product that is not that of its input?
     #[inline(always)]

@@ -97,7 +97,7 @@ fn both_passes(cell: Cell, batch: usize, steps: usize, units: usize) -> Vec<Vec<
 
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
-    for cell in [Cell::Lstm, Cell::Gru, Cell::Tanh] {
+    for cell in [Cell::Lstm, Cell::Gru, Cell::GruResetBefore, Cell::Tanh] {
         let run = |n| with_threads(n, || both_passes(cell, 13, 5, 70));
         let want = run(1);
         assert!(want.iter().flatten().all(|x| x.is_finite()));
@@ -111,7 +111,7 @@ fn any_number_of_threads_gives_the_same_bits() {
 #[test]
 fn sizes_around_vectors_and_tiles() {
     for units in [1, 3, 15, 16, 17, 31, 33, 64, 65, 80] {
-        for cell in [Cell::Lstm, Cell::Gru, Cell::Relu] {
+        for cell in [Cell::Lstm, Cell::Gru, Cell::GruResetBefore, Cell::Relu] {
             let one = both_passes(cell, 1, 2, units);
             let many = both_passes(cell, 7, 2, units);
             let n = 2 * units;

@@ -62,7 +62,7 @@ impl<'v, 'a: 'v, I: Iterator<Item = &'v mut ViewMut<'a>>> Put<I> {
 /// `[U, G U]`, first h and (LSTM) c `[batch, U]`, and as given the biases `[G U]` and the mask
 /// `[batch, steps]`. Results: outputs `[batch, steps, U]`, last h and c; with `keep` what
 /// [`backward`] reads: activations `[batch, steps, S U]` if any are kept, `[batch, steps, U]` of an LSTM c before each
-/// step, of a GRU the recurrent part of the candidate, and h after each step where outputs may be zero instead.
+/// step, of a GRU the recurrent part of the candidate (or the state after the reset), and h after each step where outputs may be zero instead.
 pub fn forward(spec: &Spec, given: Given, keep: bool, ins: &[View], outs: &mut [ViewMut]) {
     match outs[0].dtype() {
         DType::F64 => forward_of::<f64>(spec, given, keep, ins, outs),
@@ -89,7 +89,7 @@ fn forward_of<T: Float>(s: &Spec, given: Given, keep: bool, ins: &[View], outs: 
         c: put.next(is_lstm, state),
         saved: put.next(keep && s.cell.saved() > 0, rows * s.cell.saved() * u),
         before_c: put.next(keep && is_lstm, rows * u),
-        product: put.next(keep && s.cell == Cell::Gru, rows * u),
+        product: put.next(keep && s.cell.keeps_more() && !is_lstm, rows * u),
         states: put.next(keep && s.zero_masked, rows * u),
     };
     // SAFETY: contiguous arrays of these sizes; results never overlap anything.
@@ -121,18 +121,18 @@ fn backward_of<T: Float>(s: &Spec, mask: bool, asked: Asked, ins: &[View], outs:
         states: take.next(true, rows * u),
         saved: take.next(s.cell.saved() > 0, rows * s.cell.saved() * u),
         before_c: take.next(is_lstm, rows * u),
-        product: take.next(s.cell == Cell::Gru, rows * u),
+        product: take.next(s.cell.keeps_more() && !is_lstm, rows * u),
         mask: take.next(mask, rows),
         gy: take.next(asked.outputs, rows * u),
         gh: take.next(true, state),
         gc: take.next(is_lstm, state),
         dx: put.next(true, rows * gates * u),
-        da: put.next(s.cell == Cell::Gru, rows * u),
+        da: put.next(s.cell.resets_product(), rows * u),
         dh: put.next(true, state),
         dc: put.next(is_lstm, state),
         dw: put.next(asked.weights, u * gates * u),
         db: put.next(asked.biases, gates * u),
-        drb: put.next(asked.biases && s.cell == Cell::Gru, gates * u),
+        drb: put.next(asked.biases && s.cell.resets_product(), gates * u),
     };
     // SAFETY: contiguous arrays of these sizes; results overlap nothing but what they may.
     unsafe { super::backward::run(&b) }

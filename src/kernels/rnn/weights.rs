@@ -1,6 +1,6 @@
 //! The gradients of the recurrent weights and of the biases.
 
-use super::{Backward, GROUP};
+use super::{Backward, Cell, GROUP};
 use crate::buffer::Buffer;
 use crate::kernels::gemm::{Epilogue, Gemm, gemm};
 use crate::simd::Float;
@@ -14,12 +14,32 @@ pub(super) unsafe fn product<T: Float>(b: &Backward<T>) {
     if b.dw.is_null() {
         return;
     }
-    let (units, cell) = (b.spec.units, b.spec.cell);
-    let other = usize::from(cell.resets_product());
-    let shared = (cell.gates() - other) * units;
-    columns(b, b.dx, cell.gates() * units, shared, b.dw);
-    if other > 0 {
-        columns(b, b.da, units, units, b.dw.add(shared));
+    let (units, wide) = (b.spec.units, b.spec.cell.gates() * b.spec.units);
+    match b.spec.cell {
+        Cell::Gru => {
+            columns(b, b.dx, wide, 2 * units, b.dw);
+            columns(b, b.da, units, units, b.dw.add(2 * units));
+        }
+        Cell::GruResetBefore => {
+            columns(b, b.dx, wide, 2 * units, b.dw);
+            let candidate = over_steps(b, b.spec.batch * b.spec.steps, wide, units);
+            let (dx, dw) = (b.dx.add(2 * units), b.dw.add(2 * units));
+            gemm(&candidate, b.product, dx, dw, &Epilogue::NONE);
+        }
+        _ => columns(b, b.dx, wide, wide, b.dw),
+    }
+}
+
+/// The product of `k` rows of units, as columns, and as many of `n` gates that are `row` apart.
+fn over_steps<T>(b: &Backward<T>, k: usize, row: usize, n: usize) -> Gemm {
+    let units = b.spec.units;
+    Gemm {
+        k,
+        a_rs: 1,
+        a_cs: units as isize,
+        b_rs: row as isize,
+        c_rs: (b.spec.cell.gates() * units) as isize,
+        ..Gemm::new(units, n, 0)
     }
 }
 
@@ -30,14 +50,7 @@ pub(super) unsafe fn product<T: Float>(b: &Backward<T>) {
 /// of g are put aside, and have a product of their own.
 unsafe fn columns<T: Float>(b: &Backward<T>, g: *mut T, row: usize, n: usize, dw: *mut T) {
     let (s, units) = (b.spec, b.spec.units);
-    let shifted = Gemm {
-        k: (s.batch * s.steps).saturating_sub(1),
-        a_rs: 1,
-        a_cs: units as isize,
-        b_rs: row as isize,
-        c_rs: (s.cell.gates() * units) as isize,
-        ..Gemm::new(units, n, 0)
-    };
+    let shifted = over_steps(b, (s.batch * s.steps).saturating_sub(1), row, n);
     let (states, gates) = match s.reverse {
         false => (b.states, g.wrapping_add(row)),
         true => (b.states.wrapping_add(units), g),

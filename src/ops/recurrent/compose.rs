@@ -79,10 +79,17 @@ fn by_tanh_slope(g: &Tensor, t: &Tensor) -> Result<Tensor> {
     math::subtract(g, &product(g, &product(t, t)?)?)
 }
 
-/// The new states, and the values kept (the gates, and of a GRU the recurrent part of the candidate), from input and
-/// recurrent product.
-fn step(cell: Cell, x: &Tensor, a: &Tensor, old: &[Tensor]) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
-    let (xs, products) = (parts(x, cell.gates())?, parts(a, cell.gates())?);
+/// The new states, and the values kept (the gates, and of a GRU the recurrent part of the candidate, or the state after the
+/// reset), from the input and the states before; `product(h, from, to)` is the recurrent product of gates `from..to`.
+fn step(
+    cell: Cell,
+    x: &Tensor,
+    product_of: impl Fn(&Tensor, (usize, usize)) -> Result<Tensor>,
+    old: &[Tensor],
+) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
+    let first = cell.products()[0];
+    let xs = parts(x, cell.gates())?;
+    let products = parts(&product_of(&old[0], first)?, first.1)?;
     let total = |g: usize| math::add(&xs[g], &products[g]);
     Ok(match cell {
         Cell::Lstm => {
@@ -108,6 +115,16 @@ fn step(cell: Cell, x: &Tensor, a: &Tensor, old: &[Tensor]) -> Result<(Vec<Tenso
             let h = math::add(&t, &product(&z, &math::subtract(&old[0], &t)?)?)?;
             (vec![h], vec![z, r, t, a])
         }
+        Cell::GruResetBefore => {
+            let (z, r) = (
+                activation::sigmoid(&total(0)?)?,
+                activation::sigmoid(&total(1)?)?,
+            );
+            let reset = product(&r, &old[0])?;
+            let t = elementary::tanh(&math::add(&xs[2], &product_of(&reset, (2, 3))?)?)?;
+            let h = math::add(&t, &product(&z, &math::subtract(&old[0], &t)?)?)?;
+            (vec![h], vec![z, r, t, reset])
+        }
         Cell::Tanh => (vec![elementary::tanh(&total(0)?)?], vec![]),
         Cell::Relu => (vec![activation::relu(&total(0)?)?], vec![]),
         Cell::Linear => (vec![total(0)?], vec![]),
@@ -128,8 +145,13 @@ pub(super) fn forward(config: &Config, inputs: &[Tensor]) -> Result<Vec<Tensor>>
         xs.push(over_time(mask)?);
     }
     let body = |old: &[Tensor], s: &[Tensor]| -> Result<Scanned> {
-        let a = plus(&linalg::matmul(&old[0], recurrent)?, recurrent_bias)?;
-        let (mut new, mut kept) = step(config.cell, &plus(&s[0], bias)?, &a, old)?;
+        let product = |h: &Tensor, (from, to): (usize, usize)| {
+            let units = recurrent.shape()[0];
+            let of = |x: &Tensor, axis| view::narrow(x, axis, from * units, (to - from) * units);
+            let bias = recurrent_bias.map(|b| of(b, 0)).transpose()?;
+            plus(&linalg::matmul(h, &of(recurrent, 1)?)?, bias.as_ref())
+        };
+        let (mut new, mut kept) = step(config.cell, &plus(&s[0], bias)?, product, old)?;
         if let Some(mask) = s.get(1) {
             for (new, old) in new.iter_mut().zip(old) {
                 *new = logic::where_(mask, new, old)?;
@@ -164,14 +186,16 @@ pub(super) fn forward(config: &Config, inputs: &[Tensor]) -> Result<Vec<Tensor>>
     Ok(outs)
 }
 
-/// Gradients of inputs, of recurrent products, and of the states before a step as far as they do not
-/// go through the weights, from those of the states after it. `before` are the states before it, and of a GRU the
-/// recurrent part of the candidate; `kept` the gates, or of a simple recurrence its output.
+/// Gradients of inputs, of the first recurrent product, and of the states before a step as far as they do not
+/// go through that, from those of the states after it. `before` are the states before it, and of a GRU what else is kept;
+/// `kept` the gates, or of a simple recurrence its output. `back(g, from)` is the gradient of what was multiplied with the
+/// weights of the gates from `from` on, from g, those of their products.
 fn step_back(
     cell: Cell,
     kept: &[Tensor],
     before: &[Tensor],
     d: &[Tensor],
+    back: impl Fn(&Tensor, usize) -> Result<Tensor>,
 ) -> Result<(Vec<Tensor>, Vec<Tensor>, Vec<Tensor>)> {
     let dh = &d[0];
     Ok(match cell {
@@ -204,6 +228,20 @@ fn step_back(
             let recurrent = vec![dz.clone(), dr.clone(), product(&dt, r)?];
             (vec![dz, dr, dt], recurrent, vec![product(dh, z)?])
         }
+        Cell::GruResetBefore => {
+            let [z, r, t] = kept else {
+                unreachable!("three gates")
+            };
+            let dz = product(
+                &product(dh, &math::subtract(&before[0], t)?)?,
+                &sigmoid_slope(z)?,
+            )?;
+            let dt = by_tanh_slope(&math::subtract(dh, &product(dh, z)?)?, t)?;
+            let reset = back(&dt, 2)?;
+            let dr = product(&product(&reset, &before[0])?, &sigmoid_slope(r)?)?;
+            let direct = math::add(&product(dh, z)?, &product(&reset, r)?)?;
+            (vec![dz.clone(), dr.clone(), dt], vec![dz, dr], vec![direct])
+        }
         Cell::Tanh => {
             let g = by_tanh_slope(dh, &kept[0])?;
             (vec![g.clone()], vec![g], vec![zeros(dh)?])
@@ -229,8 +267,9 @@ pub(super) fn gradient(config: &Config, asked: Asked, inputs: &[Tensor]) -> Resu
     };
     // By time: activations, the states before each step, the mask, and the gradients of the outputs.
     let mut xs = vec![swapped(saved)?, swapped(&before)?];
-    if cell.keeps_more() {
-        xs.push(swapped(rest.next().expect("what else is kept"))?);
+    let more = cell.keeps_more().then(|| rest.next()).flatten();
+    if let Some(more) = more {
+        xs.push(swapped(more)?);
     }
     let timed = xs.len();
     if config.given.mask {
@@ -240,7 +279,11 @@ pub(super) fn gradient(config: &Config, asked: Asked, inputs: &[Tensor]) -> Resu
         xs.push(swapped(rest.next().expect("gradients of the outputs"))?);
     }
     let init = rest.as_slice();
-    let transposed = linalg::swap(recurrent)?;
+    let back = |g: &Tensor, from: usize| {
+        let at = from * recurrent.shape()[0];
+        let weights = view::narrow(recurrent, 1, at, g.shape()[1])?;
+        linalg::matmul(g, &linalg::swap(&weights)?)
+    };
     let body = |d: &[Tensor], s: &[Tensor]| -> Result<Scanned> {
         let kept = parts(&s[0], cell.saved().max(1))?;
         let mask = config.given.mask.then(|| &s[timed]);
@@ -252,7 +295,8 @@ pub(super) fn gradient(config: &Config, asked: Asked, inputs: &[Tensor]) -> Resu
             }
             total[0] = math::add(&d[0], &gy)?;
         }
-        let (mut gates, mut recurrent, mut direct) = step_back(cell, &kept, &s[1..timed], &total)?;
+        let (mut gates, mut recurrent, mut direct) =
+            step_back(cell, &kept, &s[1..timed], &total, back)?;
         if let Some(mask) = mask {
             for g in gates.iter_mut().chain(&mut recurrent) {
                 *g = logic::where_(mask, g, &zeros(g)?)?;
@@ -261,8 +305,7 @@ pub(super) fn gradient(config: &Config, asked: Asked, inputs: &[Tensor]) -> Resu
                 *new = logic::where_(mask, new, old)?;
             }
         }
-        let through = joined(&recurrent)?;
-        direct[0] = math::add(&direct[0], &linalg::matmul(&through, &transposed)?)?;
+        direct[0] = math::add(&direct[0], &back(&joined(&recurrent)?, 0)?)?;
         let mut ys = vec![joined(&gates)?];
         if cell.resets_product() {
             ys.push(recurrent[2].clone());
@@ -289,10 +332,15 @@ pub(super) fn gradient(config: &Config, asked: Asked, inputs: &[Tensor]) -> Resu
     let gates = outs[0].clone();
     outs.extend(last);
     if asked.weights {
-        outs.push(linalg::matmul(
-            &linalg::swap(&rows(&before)?)?,
-            &rows(&products)?,
-        )?);
+        let by = |states: &Tensor, (from, to): (usize, usize)| {
+            let units = states.shape()[2];
+            let g = view::narrow(&products, 2, from * units, (to - from) * units)?;
+            linalg::matmul(&linalg::swap(&rows(states)?)?, &rows(&g)?)
+        };
+        // A second product is of the states after the reset.
+        let multiplied = std::iter::once(&before).chain(more);
+        let parts = multiplied.zip(cell.products()).map(|(h, &p)| by(h, p));
+        outs.push(joined(&parts.collect::<Result<Vec<_>>>()?)?);
     }
     if asked.biases {
         outs.push(column_sums(&gates)?);

@@ -25,7 +25,7 @@ impl Case {
     fn gates(&self) -> usize {
         match self.cell {
             "lstm" => 4,
-            "gru" => 3,
+            "gru" | "gru_reset_before" => 3,
             _ => 1,
         }
     }
@@ -49,6 +49,10 @@ fn cell(name: &str, x: &[f64], a: &[f64], old: &[f64]) -> Vec<f64> {
         "gru" => {
             let (z, r) = (sigmoid(x[0] + a[0]), sigmoid(x[1] + a[1]));
             vec![z * old[0] + (1.0 - z) * (x[2] + r * a[2]).tanh()]
+        }
+        "gru_reset_before" => {
+            let z = sigmoid(x[0] + a[0]);
+            vec![z * old[0] + (1.0 - z) * (x[2] + a[2]).tanh()]
         }
         "tanh" => vec![(x[0] + a[0]).tanh()],
         "relu" => vec![(x[0] + a[0]).max(0.0)],
@@ -74,13 +78,21 @@ fn by_hand(case: Case, inputs: &[Tensor]) -> Vec<Nd> {
             for u in 0..units {
                 let place = b * units + u;
                 if on {
+                    let input = |column: usize| {
+                        v[0].1[(b * case.steps + t) * wide + column] + bias(0, column)
+                    };
+                    let h = |k: usize| old[0][b * units + k];
+                    let product = |h: &dyn Fn(usize) -> f64, column: usize| {
+                        let terms = (0..units).map(|k| h(k) * v[1].1[k * wide + column]);
+                        terms.sum::<f64>() + bias(1, column)
+                    };
+                    let reset =
+                        |k: usize| h(k) * sigmoid(input(units + k) + product(&h, units + k));
                     let (mut x, mut a) = (Vec::new(), Vec::new());
                     for g in 0..gates {
-                        let column = g * units + u;
-                        x.push(v[0].1[(b * case.steps + t) * wide + column] + bias(0, column));
-                        let terms =
-                            (0..units).map(|k| old[0][b * units + k] * v[1].1[k * wide + column]);
-                        a.push(terms.sum::<f64>() + bias(1, column));
+                        let resets = case.cell == "gru_reset_before" && g == 2;
+                        x.push(input(g * units + u));
+                        a.push(product(if resets { &reset } else { &h }, g * units + u));
                     }
                     let before: Vec<f64> = old.iter().map(|o| o[place]).collect();
                     for (state, new) in now.iter_mut().zip(cell(case.cell, &x, &a, &before)) {
@@ -214,6 +226,29 @@ pub(super) fn all() -> Vec<Sample> {
             label: "gru masked, its last state",
             cell: "gru",
             biases: 2,
+            mask: true,
+            last: true,
+            ..plain
+        },
+        Case {
+            label: "gru that resets before the product",
+            cell: "gru_reset_before",
+            units: 3,
+            ..plain
+        },
+        Case {
+            label: "gru that resets before the product, two biases, masked with zeros, backwards",
+            cell: "gru_reset_before",
+            biases: 2,
+            mask: true,
+            reverse: true,
+            zero: true,
+            ..plain
+        },
+        Case {
+            label: "gru that resets before the product, masked, its last state",
+            cell: "gru_reset_before",
+            biases: 0,
             mask: true,
             last: true,
             ..plain
