@@ -1,7 +1,7 @@
 //! The steps in the opposite order: gradients of the gates, carried from step to step.
 
 use super::cells::{BackRows, backward_rows};
-use super::{GROUP, Spec, pack, packed_len, panels, tiles, weights};
+use super::{GROUP, Spec, Weights, packed_len, panels, tiles, weights};
 use crate::buffer::with_scratch;
 use crate::kernels::gemm::{Fetch, Table, Tile};
 use crate::simd::{Float, Level, level};
@@ -75,7 +75,17 @@ pub(super) unsafe fn run<T: Float>(b: &Backward<T>) {
         let packed = scratch.as_mut_ptr().cast::<T>();
         let sums = packed.add(width);
         // The transpose: column u of it is row u of the weights.
-        pack(level, (k, units), b.recurrent, (1, k as isize), packed);
+        let transpose = Weights {
+            count: 1,
+            k,
+            n: units,
+            src: b.recurrent,
+            step: 1,
+            line: k as isize,
+            apart: 0,
+            dst: packed,
+        };
+        transpose.pack(level);
         let places = (packed as usize, sums as usize);
         b.spec.over_rows(|first, rows| {
             let (packed, sums) = (places.0 as *const T, places.1 as *mut T);

@@ -1,7 +1,7 @@
 //! The steps in their order.
 
 use super::cells::{Rows, forward_rows};
-use super::{Spec, pack, packed_len, panels, tiles};
+use super::{Spec, Weights, packed_len, panels, tiles};
 use crate::buffer::with_scratch;
 use crate::kernels::gemm::{Fetch, Table, Tile};
 use crate::simd::{Float, Level, level};
@@ -58,11 +58,17 @@ pub(super) unsafe fn run<T: Float>(f: &Forward<T>) {
     let one = packed_len::<T>(level, units, units);
     with_scratch::<T, _>(gates * one, |packed| {
         let packed = packed.as_mut_ptr().cast::<T>();
-        let row = (gates * units) as isize;
-        for g in 0..gates {
-            let source = f.recurrent.add(g * units);
-            pack(level, (units, units), source, (row, 1), packed.add(g * one));
-        }
+        let weights = Weights {
+            count: gates,
+            k: units,
+            n: units,
+            src: f.recurrent,
+            step: (gates * units) as isize,
+            line: 1,
+            apart: units,
+            dst: packed,
+        };
+        weights.pack(level);
         let packed = packed as usize;
         f.spec.over_rows(|first, rows| {
             // SAFETY: as the caller promised; each task has its own rows.

@@ -159,31 +159,55 @@ fn packed_len<T: Float>(level: Level, k: usize, n: usize) -> usize {
     k * width
 }
 
-/// Packs the `k` x `n` matrix at `src`: the panels one after another.
-///
-/// # Safety
-/// The elements can be read, and `packed_len` elements written at `dst`; the CPU has `level`.
-unsafe fn pack<T: Float>(
-    level: Level,
-    (k, n): (usize, usize),
+/// Matrices that are packed, each with its panels one after another.
+struct Weights<T> {
+    /// How many.
+    count: usize,
+    /// Sizes of each.
+    k: usize,
+    n: usize,
     src: *const T,
-    (step, line): (isize, isize),
-    mut dst: *mut T,
-) {
-    let table = Table::<T>::of(level);
-    for (at, vectors, count) in panels(n, table.lanes, table.nv) {
-        let width = vectors * table.lanes;
-        let pack = Pack {
-            k,
-            count,
-            width,
-            src: src.offset(at as isize * line),
-            step,
-            line,
-            dst,
-        };
-        pack.run(level);
-        dst = dst.add(k * width);
+    /// Distances between rows, columns and matrices.
+    step: isize,
+    line: isize,
+    apart: usize,
+    /// [`packed_len`] elements for each.
+    dst: *mut T,
+}
+
+// SAFETY: tasks read the source and write different panels.
+unsafe impl<T> Sync for Weights<T> {}
+
+impl<T: Float> Weights<T> {
+    /// Packs them, in parallel.
+    ///
+    /// # Safety
+    /// The elements can be read and written; the CPU has `level`.
+    unsafe fn pack(&self, level: Level) {
+        let table = Table::<T>::of(level);
+        let panels = || panels(self.n, table.lanes, table.nv);
+        let (each, elements) = (panels().count(), self.count * self.k * self.n);
+        par::parallel_for(self.count * each, 2 * elements * size_of::<T>(), |i| {
+            let matrix = i / each;
+            let (at, vectors, count) = panels().nth(i % each).expect("a panel for each task");
+            // SAFETY: as the caller promised; panels before this one are whole vectors wide.
+            unsafe {
+                let length = packed_len::<T>(level, self.k, self.n);
+                let pack = Pack {
+                    k: self.k,
+                    count,
+                    width: vectors * table.lanes,
+                    src: self
+                        .src
+                        .add(matrix * self.apart)
+                        .offset(at as isize * self.line),
+                    step: self.step,
+                    line: self.line,
+                    dst: self.dst.add(matrix * length + self.k * at),
+                };
+                pack.run(level)
+            }
+        });
     }
 }
 
