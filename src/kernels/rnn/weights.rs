@@ -1,6 +1,6 @@
 //! The gradients of the recurrent weights and of the biases.
 
-use super::{Backward, Cell, GROUP};
+use super::{Backward, Cell};
 use crate::buffer::Buffer;
 use crate::kernels::gemm::{Epilogue, Gemm, gemm};
 use crate::simd::Float;
@@ -84,18 +84,27 @@ unsafe fn columns<T: Float>(b: &Backward<T>, g: *mut T, row: usize, n: usize, dw
 /// # Safety
 /// As [`super::backward::run`]; there are [`Backward::sums`] elements for each group.
 pub(super) unsafe fn biases<T: Float>(b: &Backward<T>, sums: *const T) {
-    let (units, gates) = (b.spec.units, b.spec.cell.gates());
-    for column in 0..b.sums() {
-        let groups = 0..b.spec.batch.div_ceil(GROUP);
-        let sum = groups.fold(T::ZERO, |sum, i| sum + *sums.add(i * b.sums() + column));
-        if column < gates * units {
-            b.db.add(column).write(sum);
-        }
-        // The recurrent bias of a GRU: the same, but that the last sums are those of its candidate.
-        if !b.drb.is_null() && column < (gates - 1) * units {
-            b.drb.add(column).write(sum);
-        } else if column >= gates * units {
-            b.drb.add(column - units).write(sum);
+    if b.db.is_null() {
+        return;
+    }
+    let (units, wide) = (b.spec.units, b.spec.cell.gates() * b.spec.units);
+    let group = |i: usize| sums.add(i * b.sums());
+    add_up(b.db, group, b.spec.groups(), wide);
+    if b.spec.cell.resets_product() {
+        // The candidate's gradient is another there.
+        let (shared, candidate) = (wide - units, |i| group(i).add(wide));
+        add_up(b.drb, group, b.spec.groups(), shared);
+        add_up(b.drb.add(shared), candidate, b.spec.groups(), units);
+    }
+}
+
+/// The sum of so many `rows` of `n` elements.
+unsafe fn add_up<T: Float>(sum: *mut T, row: impl Fn(usize) -> *const T, rows: usize, n: usize) {
+    sum.write_bytes(0, n);
+    for i in 0..rows {
+        let row = row(i);
+        for j in 0..n {
+            *sum.add(j) = *sum.add(j) + *row.add(j);
         }
     }
 }
