@@ -75,10 +75,10 @@ pub(super) unsafe fn product<T: Float>(
         while i < m {
             let rows = tile_rows(m - i, table.max_rows(nv), nv);
             let (low, high) = terms(i, i + rows - 1);
-            // Rows without terms still have their sums, of a product with 0.
-            let (low, high) = (low.min(k - 1), high.max(low.min(k - 1) + 1));
+            debug_assert!(high <= k);
             let tile = Tile {
-                k: high - low,
+                // Rows without terms have sums of nothing.
+                k: high.saturating_sub(low),
                 a: a.ptr
                     .wrapping_offset(i as isize * a.rs + low as isize * a.cs),
                 a_rs: a.rs,
