@@ -118,7 +118,7 @@ unsafe fn task<T: Float>(
             dc.copy_from_nonoverlapping(b.gc.add(first * units), state);
         }
         let sums = sums.add(first / GROUP * b.sums());
-        std::slice::from_raw_parts_mut(sums, rows.div_ceil(GROUP) * b.sums()).fill(T::ZERO);
+        sums.write_bytes(0, rows.div_ceil(GROUP) * b.sums());
         for s in (0..b.spec.steps).rev() {
             let products = b.spec.cell.products();
             for (part, &(from, to)) in products.iter().enumerate().rev() {

@@ -65,7 +65,7 @@ unsafe fn columns<T: Float>(b: &Backward<T>, g: *mut T, row: usize, n: usize, dw
     let first = |i: usize| g.add((i * s.steps + s.time(0)) * row);
     for i in 0..s.batch {
         first(i).copy_to_nonoverlapping(aside.add(i * n), n);
-        std::slice::from_raw_parts_mut(first(i), n).fill(T::ZERO);
+        first(i).write_bytes(0, n);
     }
     gemm(&shifted, states, gates, dw, &Epilogue::NONE);
     let own = Gemm {
