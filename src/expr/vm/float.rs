@@ -114,9 +114,11 @@ impl<T: Float, F: Un<T>> Op for UnLoop<F, T> {
     }
 }
 
+/// Four vectors in each turn, since a turn of one is mostly counting.
 #[inline(always)]
 unsafe fn un_loop<T: Float, F: Un<T>, L: Lanes<T>>(n: usize, dst: *mut T, a: *const T) {
-    let i = whole_vectors::<T, F, L>(n, dst, a);
+    let mut i = whole_vectors::<T, F, Four<L>>(n, dst, a);
+    i += whole_vectors::<T, F, L>(n - i, dst.add(i), a.add(i));
     if i < n {
         L::store_partial(
             dst.add(i),
@@ -137,6 +139,7 @@ impl<T: Float, F: Bin<T>, const A: bool, const B: bool> Op for BinLoop<F, T, A, 
     }
 }
 
+/// Four vectors in each turn, as in [`un_loop`].
 #[inline(always)]
 unsafe fn bin_loop<T: Float, F: Bin<T>, L: Lanes<T>, const A: bool, const B: bool>(
     n: usize,
@@ -144,28 +147,42 @@ unsafe fn bin_loop<T: Float, F: Bin<T>, L: Lanes<T>, const A: bool, const B: boo
     a: *const T,
     b: *const T,
 ) {
-    let a_splat = if A { L::splat(*a) } else { L::zero() };
-    let b_splat = if B { L::splat(*b) } else { L::zero() };
-    let mut i = 0;
+    let mut i = bin_vectors::<T, F, Four<L>, A, B>(0, n, dst, a, b);
+    i = bin_vectors::<T, F, L, A, B>(i, n, dst, a, b);
+    if i < n {
+        let m = n - i;
+        let x = match A {
+            true => L::splat(*a),
+            false => L::load_partial(a.add(i), m),
+        };
+        let y = match B {
+            true => L::splat(*b),
+            false => L::load_partial(b.add(i), m),
+        };
+        L::store_partial(dst.add(i), F::apply::<L>(x, y), m);
+    }
+}
+
+/// The elements from `i` on that fill vectors of `L`; returns where they end.
+#[inline(always)]
+unsafe fn bin_vectors<T: Float, F: Bin<T>, L: Lanes<T>, const A: bool, const B: bool>(
+    mut i: usize,
+    n: usize,
+    dst: *mut T,
+    a: *const T,
+    b: *const T,
+) -> usize {
+    let (a_splat, b_splat) = (
+        if A { L::splat(*a) } else { L::zero() },
+        if B { L::splat(*b) } else { L::zero() },
+    );
     while i + L::N <= n {
         let x = if A { a_splat } else { L::load(a.add(i)) };
         let y = if B { b_splat } else { L::load(b.add(i)) };
         L::store(dst.add(i), F::apply::<L>(x, y));
         i += L::N;
     }
-    if i < n {
-        let x = if A {
-            a_splat
-        } else {
-            L::load_partial(a.add(i), n - i)
-        };
-        let y = if B {
-            b_splat
-        } else {
-            L::load_partial(b.add(i), n - i)
-        };
-        L::store_partial(dst.add(i), F::apply::<L>(x, y), n - i);
-    }
+    i
 }
 
 /// Like [`UnLoop`], four vectors at a time: for functions that are long chains of operations.

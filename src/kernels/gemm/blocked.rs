@@ -14,8 +14,14 @@ use crate::simd::{Float, Level};
 
 /// Bytes of a row of A in a block of k: long, since each block reads and writes all of C once.
 const KC_BYTES: usize = 512 * 4;
-/// Bytes of A that are kept in the L2 cache while the columns of B pass.
-const MC_BYTES: usize = 512 << 10;
+/// Bytes of A that are kept in the L2 cache while the columns of B pass: a quarter of it, since B and C pass through
+/// it too. Processors without AVX-512 have 512 KiB or less of it to expect.
+const fn mc_bytes(level: Level) -> usize {
+    match level {
+        Level::Avx512 => 512 << 10,
+        _ => 128 << 10,
+    }
+}
 /// Rows that are packed side by side: a multiple of all tiles.
 const GROUP: usize = MAX_MR;
 /// Elements of A packed at a time where its columns lie side by side: they stay in the L1 cache.
@@ -163,12 +169,13 @@ pub(super) unsafe fn parallel<T: Float>(p: &Product<'_, T>) {
 }
 
 /// How many parts to cut work of `flops` into: none where it is not worth it, and more than threads
-/// where it is long, so that a thread that is held up leaves some of its parts to the others.
+/// where it is long, so that a thread that is held up leaves some of its parts to the others. Parts
+/// read the same operands again, so that short ones cost more than they save.
 pub(super) fn parts(flops: usize) -> usize {
+    const LONG: usize = 50_000_000;
     match (par::threads(), flops) {
         (1, _) | (_, 0..400_000) => 1,
-        (threads, 0..40_000_000) => threads,
-        (threads, _) => 4 * threads,
+        (threads, _) => threads * (flops / LONG / threads).clamp(1, 4),
     }
 }
 
@@ -191,8 +198,8 @@ pub(super) fn grid(m: usize, n: usize, (mr, nr): (usize, usize), parts: usize) -
 }
 
 /// Rows of the blocks that `m` is cut into: equal parts that fit the cache, in whole groups.
-fn row_block<T>(m: usize, kc: usize) -> usize {
-    let most = (MC_BYTES / (kc * size_of::<T>())).max(GROUP);
+fn row_block<T>(level: Level, m: usize, kc: usize) -> usize {
+    let most = (mc_bytes(level) / (kc * size_of::<T>())).max(GROUP);
     m.div_ceil(m.div_ceil(most).max(1))
         .next_multiple_of(GROUP)
         .max(GROUP)
@@ -201,23 +208,34 @@ fn row_block<T>(m: usize, kc: usize) -> usize {
 /// Is B packed? Columns that do not lie side by side cannot be loaded as vectors. Otherwise packing
 /// pays when many rows of tiles reuse rows of B that lie far apart: neither the hardware's prefetch nor
 /// the page table's cache keeps up with them, and those at multiples of half a page take each other's
-/// place in the cache.
+/// place in the cache. Narrow tiles compute longer for each line of B, so they wait less for it.
 fn packs_b<T: Float>(p: &Product<'_, T>, kc: usize) -> bool {
     if p.packed.is_some() {
         return false;
     }
     let row = p.b_rs.unsigned_abs() * size_of::<T>();
     let apart = row >= 512 && kc * p.n * size_of::<T>() >= 32 << 10;
-    let reused = p.m >= if row.is_multiple_of(2048) { 4 } else { 30 };
-    p.b_cs != 1 || (apart && reused)
+    let reused = match p.level {
+        _ if row.is_multiple_of(2048) => 4,
+        Level::Avx2 => 40,
+        _ => 30,
+    };
+    p.b_cs != 1 || (apart && p.m >= reused)
 }
 
 /// Is A packed? Broadcasts read it in any order, so only when columns of tiles reuse elements
-/// that lie pages apart.
-fn packs_a<T: Float>(p: &Product<'_, T>) -> bool {
+/// that lie pages apart, or columns of A that push each other out of the first-level cache.
+fn packs_a<T: Float>(p: &Product<'_, T>, kc: usize) -> bool {
     let bytes = |stride: isize| stride.unsigned_abs() * size_of::<T>();
-    let apart = bytes(p.a_cs) >= 512 || bytes(p.a_rs).is_multiple_of(4096);
+    let columns = bytes(p.a_cs) >= 512 && !stay_in_l1(kc.min(p.k), bytes(p.a_cs));
+    let apart = columns || bytes(p.a_rs).is_multiple_of(4096);
     apart && p.m >= GROUP && p.k >= 16 && p.n >= 2 * Table::<T>::of(p.level).nr()
+}
+
+/// Do so many cache lines, `stride` bytes apart, stay in half of a cache of 64 sets of 8 lines?
+fn stay_in_l1(lines: usize, stride: usize) -> bool {
+    let sets = 4096 >> stride.trailing_zeros().clamp(6, 12);
+    lines <= 4 * sets
 }
 
 /// The product, on this thread.
@@ -229,7 +247,7 @@ pub(super) unsafe fn serial<T: Float>(p: &Product<'_, T>) {
         return super::without_terms(p);
     }
     let kc = k_block::<T>(p.k);
-    let mc = row_block::<T>(p.m, kc);
+    let mc = row_block::<T>(p.level, p.m, kc);
     let table = Table::<T>::of(p.level);
     // Rows of a single block use a panel only once, so all panels take the same place.
     let columns = if p.m <= mc { table.nr() } else { NC };
@@ -237,7 +255,7 @@ pub(super) unsafe fn serial<T: Float>(p: &Product<'_, T>) {
         true => kc * columns.min(p.n.next_multiple_of(table.lanes)),
         false => 0,
     };
-    let a = if packs_a(p) { kc * mc } else { 0 };
+    let a = if packs_a(p, kc) { kc * mc } else { 0 };
     with_scratch::<T, _>(a + b, |scratch| {
         let scratch = scratch.as_mut_ptr().cast::<T>();
         let null = std::ptr::null_mut();

@@ -28,7 +28,7 @@ pub(super) fn parts<T: Float>(p: &Product<'_, T>) -> usize {
 /// Least terms of a part of a product with so many elements: more where there are few, since a part
 /// should be worth a thread's while.
 fn terms(elements: usize) -> usize {
-    if elements > 64 * 64 { 384 } else { 2048 }
+    if elements >= 64 * 32 { 384 } else { 2048 }
 }
 
 /// The product in `parts` parts.
