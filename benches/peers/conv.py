@@ -38,6 +38,9 @@ LAYERS = [
 
 Step = Callable[[], Any]
 
+# Seconds between two turns.
+SETTLE = 0.02
+
 
 def torch_steps(layer: tuple[Any, ...], channels_last: bool) -> tuple[Step, Step]:
     """Forward, and forward with both gradients, in PyTorch."""
@@ -78,17 +81,22 @@ def rustdl_steps(layer: tuple[Any, ...]) -> tuple[Step, Step]:
     return forward, lambda: both(x, w)
 
 
-def interleaved(candidates: list[Step], seconds: float) -> list[float]:
-    """The minimum time of each candidate in milliseconds; they take turns."""
+def interleaved(candidates: list[Step], seconds: float, turns: int = 4) -> list[float]:
+    """The minimum time of each candidate in milliseconds; they take turns of several runs.
+
+    Before each turn the threads of the one before come to rest: OpenMP's spin after their work, on a core that the
+    next candidate needs.
+    """
     best = [float("inf")] * len(candidates)
-    for f in candidates:
-        f()
-    end = time.perf_counter() + seconds * len(candidates)
-    while time.perf_counter() < end:
+    for _ in range(turns):
         for i, f in enumerate(candidates):
-            start = time.perf_counter()
+            time.sleep(SETTLE)
             f()
-            best[i] = min(best[i], 1e3 * (time.perf_counter() - start))
+            end = time.perf_counter() + seconds / turns
+            while time.perf_counter() < end:
+                start = time.perf_counter()
+                f()
+                best[i] = min(best[i], 1e3 * (time.perf_counter() - start))
     return best
 
 

@@ -14,12 +14,12 @@ use crate::simd::{Float, Level};
 
 /// Bytes of a row of A in a block of k: long, since each block reads and writes all of C once.
 const KC_BYTES: usize = 512 * 4;
-/// Bytes of A that are kept in the L2 cache while the columns of B pass: a quarter of it, since B and C pass through
+/// Bytes of A that are kept in the L2 cache while the columns of B pass: half of it, since B and C pass through
 /// it too. Processors without AVX-512 have 512 KiB or less of it to expect.
 const fn mc_bytes(level: Level) -> usize {
     match level {
         Level::Avx512 => 512 << 10,
-        _ => 128 << 10,
+        _ => 256 << 10,
     }
 }
 /// Rows that are packed side by side: a multiple of all tiles.
@@ -431,12 +431,7 @@ unsafe fn column_of_tiles<T: Float>(
     while i < rows {
         let mr = tile_rows(rows - i, max, nv);
         if at.k >= 128 {
-            for r in 0..mr {
-                let row = tile.c.wrapping_offset(r as isize * p.c_rs);
-                for v in 0..nv {
-                    prefetch(row.wrapping_add(v * table.lanes));
-                }
-            }
+            fetch_c(tile.c, p.c_rs, mr, nv * table.lanes);
         }
         if let Some(next) = next {
             // The first tiles, of six rows or more each, fetch a vector of each row.
@@ -457,5 +452,16 @@ unsafe fn column_of_tiles<T: Float>(
         tile.a = tile.a.wrapping_offset(mr as isize * tile.a_rs);
         tile.c = tile.c.wrapping_offset(mr as isize * p.c_rs);
         i += mr;
+    }
+}
+
+/// Asks for the lines of `rows` rows of C, which are needed when the sums are done.
+#[inline(always)]
+fn fetch_c<T>(c: *mut T, c_rs: isize, rows: usize, columns: usize) {
+    for i in 0..rows {
+        let row = c.wrapping_offset(i as isize * c_rs);
+        for j in (0..columns).step_by(64 / size_of::<T>()) {
+            prefetch(row.wrapping_add(j));
+        }
     }
 }

@@ -181,7 +181,7 @@ pub(super) fn prefetch<T>(p: *const T) {
 
 /// The same into the second-level cache, which waits for many more lines at a time.
 #[inline(always)]
-pub(super) fn prefetch_l2<T>(p: *const T) {
+pub(crate) fn prefetch_l2<T>(p: *const T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: as above.
     unsafe {

@@ -38,10 +38,16 @@ impl<T: Float> Kernel for Pack<T> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<I: Isa>(self) {
-        if self.line == 1 && self.width <= <T::Simd<I> as Lanes<T>>::N {
+        let lanes = <T::Simd<I> as Lanes<T>>::N;
+        if self.line == 1 && self.width <= lanes {
             copy_narrow::<T, T::Simd<I>>(&self)
         } else if self.line == 1 {
-            copy::<T, T::Simd<I>>(&self)
+            match self.width.div_ceil(lanes) {
+                2 if self.count == self.width => copy::<T, T::Simd<I>, 2>(&self),
+                3 if self.count == self.width => copy::<T, T::Simd<I>, 3>(&self),
+                4 if self.count == self.width => copy::<T, T::Simd<I>, 4>(&self),
+                _ => copy_padded::<T, T::Simd<I>>(&self),
+            }
         } else if self.step == 1 && <T::Simd<I> as Lanes<T>>::N > 1 {
             transpose::<T, T::Simd<I>>(&self)
         } else {
@@ -61,22 +67,36 @@ unsafe fn copy_narrow<T: Float, L: Lanes<T>>(p: &Pack<T>) {
     }
 }
 
-/// Lines lie side by side: rows are copied.
+/// Lines lie side by side: rows of `width` places are copied, `V` vectors each.
+///
+/// The last vector of a row without zeros lies over the one before it, so that it is whole.
 #[inline(always)]
-unsafe fn copy<T: Float, L: Lanes<T>>(p: &Pack<T>) {
+unsafe fn copy<T: Float, L: Lanes<T>, const V: usize>(p: &Pack<T>) {
+    let line = (64 / size_of::<T>()).max(L::N);
     let (mut src, mut dst) = (p.src, p.dst);
     for _ in 0..p.k {
         let ahead = src.wrapping_offset(PREFETCH * p.step);
-        let mut j = 0;
-        while j + L::N <= p.count {
+        for j in (0..V * L::N).step_by(line) {
             prefetch_l2(ahead.wrapping_add(j));
-            L::store(dst.add(j), L::load(src.add(j)));
-            j += L::N;
         }
-        while j < p.width {
+        for v in 0..V - 1 {
+            L::store(dst.add(v * L::N), L::load(src.add(v * L::N)));
+        }
+        let last = p.width - L::N;
+        L::store(dst.add(last), L::load(src.add(last)));
+        src = src.wrapping_offset(p.step);
+        dst = dst.add(p.width);
+    }
+}
+
+/// Lines lie side by side, with zeros after the last one.
+#[inline(always)]
+unsafe fn copy_padded<T: Float, L: Lanes<T>>(p: &Pack<T>) {
+    let (mut src, mut dst) = (p.src, p.dst);
+    for _ in 0..p.k {
+        for j in (0..p.width).step_by(L::N) {
             let v = L::load_partial(src.wrapping_add(j), p.count.saturating_sub(j));
             L::store_partial(dst.add(j), v, p.width - j);
-            j += L::N;
         }
         src = src.wrapping_offset(p.step);
         dst = dst.add(p.width);

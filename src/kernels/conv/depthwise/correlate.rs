@@ -7,6 +7,7 @@ use super::{
     MAX_ROWS, inside, line_at, lines, load, max_vectors, source_line, tap_index, taps_at, vectors,
     with_rows,
 };
+use crate::kernels::gemm::prefetch_l2;
 use crate::par::parallel_for;
 use crate::simd::{Float, Isa, Kernel, Lanes, dispatch, level};
 use smallvec::SmallVec;
@@ -93,6 +94,8 @@ struct Line<'a, T> {
     target: *mut T,
     /// Elements between neighbouring outputs in the target.
     step: usize,
+    /// The source lines to ask for: first pixel of each.
+    next: &'a [*const T],
 }
 
 /// Output line `i`, from tile to tile of neighbouring outputs.
@@ -123,6 +126,7 @@ unsafe fn run_line<T: Float, L: Lanes<T>>(job: &Job<'_, T>, i: usize) {
             .target
             .add((row * cor.target[2] + w.target_start) * cor.target_c),
         step: target_steps(cor)[3],
+        next: &next_lines(cor, &rows),
     };
     let all = 0..w.taps.len();
     let whole = inside(w, all.clone());
@@ -137,6 +141,35 @@ unsafe fn run_line<T: Float, L: Lanes<T>>(job: &Job<'_, T>, i: usize) {
     }
     for q in whole.end..w.count {
         run_columns::<T, L>(&line, q, 1, taps_at(w, q));
+    }
+}
+
+/// The source lines that the next line of outputs reads besides those in `rows`, where they are worth asking for: they
+/// come from memory, and the hardware does not see that coming where the lines fill the first-level cache.
+fn next_lines<T>(cor: &Correlation, rows: &[Row<T>]) -> SmallVec<[*const T; 2]> {
+    let [d, h, w] = &cor.axes;
+    let line = w.source * cor.source_c;
+    let bytes = |elements: usize| elements * size_of::<T>();
+    let long = bytes(line * h.taps.len()) > 32 << 10;
+    let far = bytes(line * h.source * d.source * cor.n) > 4 << 20;
+    match rows.last() {
+        Some(last) if long && far && h.target_step == 1 => (1..=h.stride)
+            .map(|i| last.source.wrapping_add(i * line))
+            .collect(),
+        _ => SmallVec::new(),
+    }
+}
+
+/// Asks for what lies in the next source lines at some channels of `columns` outputs from `q` on.
+#[inline(never)]
+fn fetch_next<T>(line: &Line<'_, T>, q: usize, columns: usize, channels: Range<usize>) {
+    let (axis, pixel) = (&line.job.cor.axes[2], line.job.cor.source_c);
+    for next in line.next {
+        for x in q * axis.stride..(q + columns) * axis.stride {
+            for c in channels.clone().step_by(64 / size_of::<T>()) {
+                prefetch_l2(next.wrapping_add(x * pixel + c));
+            }
+        }
     }
 }
 
@@ -177,6 +210,9 @@ unsafe fn tile<T: Float, L: Lanes<T>, const MR: usize, const NV: usize, const PA
     let axis = &cor.axes[2];
     let taps = axis.taps.get_unchecked(taps);
     let step = axis.stride * cor.source_c;
+    if !line.next.is_empty() {
+        fetch_next(line, q, MR, channel..channel + NV * L::N);
+    }
     let mut acc = [[L::zero(); NV]; MR];
     for row in line.rows {
         for tap in taps {
