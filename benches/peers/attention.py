@@ -6,16 +6,16 @@ Run as `python benches/peers/attention.py [batch]`.
 from __future__ import annotations
 
 import sys
-import time
 
 import numpy as np
 import torch
+from turns import in_turns
 
 import rustdl
 from rustdl import ops
 from rustdl.backend.trace import trace
 
-HEADS, SIZE, RUNS = 8, 64, 40
+HEADS, SIZE = 8, 64
 
 
 def ours(t: int, b: int, backward: bool):
@@ -49,13 +49,6 @@ def theirs(t: int, b: int, backward: bool):
     return step
 
 
-def clock(run) -> float:
-    """Milliseconds of one run."""
-    start = time.perf_counter()
-    run()
-    return 1e3 * (time.perf_counter() - start)
-
-
 def main() -> None:
     """Prints a table."""
     b = int(sys.argv[1]) if len(sys.argv) > 1 else 1
@@ -64,10 +57,7 @@ def main() -> None:
         line = f"T = {t:5}"
         for backward in (False, True):
             runs = [ours(t, b, backward), theirs(t, b, backward)]
-            for run in runs:
-                run()
-            times = np.array([[clock(run) for run in runs] for _ in range(max(8, RUNS * 256 // max(t, 256)))])
-            mine, other = times.min(axis=0)
+            mine, other = in_turns(runs, seconds=1.0)
             line += f"   {'both' if backward else 'forward'} {mine:8.3f} {other:8.3f} {other / mine:5.2f}x"
         print(line, flush=True)
 

@@ -8,9 +8,9 @@ and the last column is the faster PyTorch over rustdl.
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
 from typing import Any
+
+from turns import Step, in_turns
 
 # Name, images, size, channels, filters, kernel, stride, padding, groups: as in benches/conv.rs.
 LAYERS = [
@@ -36,10 +36,6 @@ LAYERS = [
     ("vgg_5", 2, 14, 512, 512, 3, 1, 1, 1),
 ]
 
-Step = Callable[[], Any]
-
-# Seconds between two turns.
-SETTLE = 0.02
 
 
 def torch_steps(layer: tuple[Any, ...], channels_last: bool) -> tuple[Step, Step]:
@@ -67,6 +63,7 @@ def rustdl_steps(layer: tuple[Any, ...]) -> tuple[Step, Step]:
     import numpy as np
 
     import rustdl
+    from rustdl.backend.trace import trace
 
     _, n, size, c, k, kernel, stride, pad, groups = layer
     rng = np.random.default_rng(0)
@@ -77,27 +74,14 @@ def rustdl_steps(layer: tuple[Any, ...]) -> tuple[Step, Step]:
     def forward() -> Any:
         return raw.conv(x, w, stride, pad)
 
-    both = rustdl.grad(lambda x, w: raw.sum(raw.conv(x, w, stride, pad)), argnums=(0, 1))
-    return forward, lambda: both(x, w)
+    seed = rustdl.ops.ones(forward().shape)
 
+    def both(x: Any, w: Any, seed: Any) -> Any:
+        leaves = [rustdl._rustdl.leaf(a) for a in (x, w)]
+        return rustdl._rustdl.backward([raw.conv(*leaves, stride, pad)], leaves, [seed])
 
-def interleaved(candidates: list[Step], seconds: float, turns: int = 4) -> list[float]:
-    """The minimum time of each candidate in milliseconds; they take turns of several runs.
-
-    Before each turn the threads of the one before come to rest: OpenMP's spin after their work, on a core that the
-    next candidate needs.
-    """
-    best = [float("inf")] * len(candidates)
-    for _ in range(turns):
-        for i, f in enumerate(candidates):
-            time.sleep(SETTLE)
-            f()
-            end = time.perf_counter() + seconds / turns
-            while time.perf_counter() < end:
-                start = time.perf_counter()
-                f()
-                best[i] = min(best[i], 1e3 * (time.perf_counter() - start))
-    return best
+    run = trace(both, [x, w, seed])
+    return forward, lambda: run(x, w, seed)
 
 
 def main() -> None:
@@ -119,7 +103,7 @@ def main() -> None:
             continue
         ours, first, last = rustdl_steps(layer), torch_steps(layer, False), torch_steps(layer, True)
         for i, step in enumerate(["forward", "train"]):
-            t = interleaved([ours[i], first[i], last[i]], args.seconds)
+            t = in_turns([ours[i], first[i], last[i]], args.seconds)
             print(f"{layer[0]:20} {step:8} {t[0]:9.3f} {t[1]:9.3f} {t[2]:10.3f} {min(t[1:]) / t[0]:6.2f}", flush=True)
 
 

@@ -1,10 +1,11 @@
 //! The backward pass: five products for each tile, of which two compute it again.
 
 use super::product::{
-    Left, Out, Right, copy_rows, pack_columns, panels_len, product, product_below,
+    Left, Out, Right, copy_rows, pack_columns, pack_rows, panels_len, product, product_below,
+    rows_len,
 };
 use super::tile::{Back, Dots, Logits, Site};
-use super::{Heads, Operands, Shared, Spec, blocks};
+use super::{Heads, Operands, Shared, Spec, blocks, pitch};
 use crate::buffer::with_scratch;
 use crate::kernels::gemm::Table;
 use crate::par::parallel_for;
@@ -105,7 +106,7 @@ struct Room<T> {
     grads: *mut T,
     /// The block of keys as columns and as rows, and its values as columns.
     keys: Right<T>,
-    key_rows: *const T,
+    key_rows: Right<T>,
     values: Right<T>,
     ld: usize,
 }
@@ -173,10 +174,11 @@ impl<T: Float> Job<'_, T> {
         }
         let share = s.s.div_ceil(self.parts).next_multiple_of(cols);
         let (from, to) = ((part * share).min(s.s), ((part + 1) * share).min(s.s));
-        let tile = rows * cols;
+        let tile = rows * pitch(cols);
         let slopes = if s.soft_cap.is_some() { tile } else { 0 };
         let (columns, lines) = (panels_len(table, cols, s.d), panels_len(table, cols, s.v));
-        with_scratch::<T, _>(2 * tile + slopes + columns + lines + cols * s.d, |m| {
+        let key_rows = rows_len(table, cols, s.d);
+        with_scratch::<T, _>(2 * tile + slopes + columns + lines + key_rows, |m| {
             let scores = m.as_mut_ptr().cast::<T>();
             let grads = scores.add(tile);
             let slope = grads.add(tile);
@@ -192,7 +194,7 @@ impl<T: Float> Job<'_, T> {
                     slopes: slope,
                     grads,
                     keys: pack_columns(self.level, (count, s.d), key.at(b, j, k), at, keys),
-                    key_rows,
+                    key_rows: pack_rows(self.level, (count, s.d), key.at(b, j, k), at, key_rows),
                     values: pack_columns(
                         self.level,
                         (count, s.v),
@@ -200,9 +202,8 @@ impl<T: Float> Job<'_, T> {
                         (value.step(), value.feature()),
                         values,
                     ),
-                    ld: cols,
+                    ld: pitch(cols),
                 };
-                copy_rows(self.level, (count, s.d), key.at(b, j, k), at, key_rows);
                 self.keys(b, k, part, (j, count), &room);
             }
         });
@@ -330,8 +331,15 @@ impl<T: Float> Job<'_, T> {
             rs: ld,
             cs: 1,
         };
-        let right = Right::rows(room.key_rows, s.d as isize, table);
-        product(table, (rows, s.d, cols), left, right, query, true, seen);
+        product(
+            table,
+            (rows, s.d, cols),
+            left,
+            room.key_rows,
+            query,
+            true,
+            seen,
+        );
     }
 
     /// Adds the other parts' gradients of a head's queries to those of the first, in order.

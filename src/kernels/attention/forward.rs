@@ -1,10 +1,10 @@
 //! The forward pass.
 
 use super::product::{
-    Left, Out, Right, copy_rows, pack_columns, panels_len, product, product_below,
+    Left, Out, Right, pack_columns, pack_rows, panels_len, product, product_below, rows_len,
 };
 use super::tile::{Finish, Logits, Site, Weigh};
-use super::{Operands, Shared, Spec, blocks, short};
+use super::{Operands, Shared, Spec, blocks, pitch, short};
 use crate::buffer::with_scratch;
 use crate::kernels::gemm::Table;
 use crate::par::parallel_for;
@@ -24,7 +24,7 @@ pub unsafe fn forward<T: Float>(spec: &Spec, x: &Operands<T>, y: *mut T, lse: *m
     }
     let level = level();
     let table = Table::<T>::of(level);
-    let (keys, values) = (panels_len(table, s.s, s.d), s.s * s.v);
+    let (keys, values) = (panels_len(table, s.s, s.d), rows_len(table, s.s, s.v));
     let (y, lse) = (Shared(y), Shared(lse));
     with_scratch::<T, _>(s.b * s.k * (keys + values), |packed| {
         let packed = Shared(packed.as_mut_ptr().cast::<T>());
@@ -38,7 +38,7 @@ pub unsafe fn forward<T: Float>(spec: &Spec, x: &Operands<T>, y: *mut T, lse: *m
             unsafe {
                 pack_columns(level, (s.s, s.d), x.key.at(b, 0, h), key, at(b, h));
                 let rows = at(b, h).add(keys);
-                copy_rows(level, (s.s, s.v), x.value.at(b, 0, h), value, rows);
+                pack_rows(level, (s.s, s.v), x.value.at(b, 0, h), value, rows);
             }
         });
         let (rows, _) = blocks(spec);
@@ -58,7 +58,7 @@ pub unsafe fn forward<T: Float>(spec: &Spec, x: &Operands<T>, y: *mut T, lse: *m
                     rs: table.nr() as isize,
                     panel: table.nr() * s.d,
                 },
-                values: base.wrapping_add(keys),
+                values: Right::packed_rows(base.wrapping_add(keys), (s.s, s.v), table),
                 b,
                 h,
                 i: part * rows,
@@ -81,7 +81,7 @@ struct Block<'a, T> {
     level: Level,
     /// The head's keys as columns, and its values.
     keys: Right<T>,
-    values: *const T,
+    values: Right<T>,
     b: usize,
     h: usize,
     i: usize,
@@ -95,10 +95,11 @@ impl<T: Float> Block<'_, T> {
         let s = self.spec;
         let table = Table::<T>::of(self.level);
         let (max_rows, max_cols) = blocks(s);
-        let room = max_rows * (max_cols + s.v + 2);
+        let ld = pitch(max_cols);
+        let room = max_rows * (ld + s.v + 2);
         with_scratch::<T, _>(room, |scratch| {
             let scores = scratch.as_mut_ptr().cast::<T>();
-            let acc = scores.add(max_rows * max_cols);
+            let acc = scores.add(max_rows * ld);
             let max = acc.add(max_rows * s.v);
             let sum = max.add(max_rows);
             let low = s.band.keys(self.i, s.s).0 / max_cols * max_cols;
@@ -110,11 +111,11 @@ impl<T: Float> Block<'_, T> {
                 if logits.is_hidden() {
                     continue;
                 }
-                self.scores(table, &logits, scores, max_cols);
+                self.scores(table, &logits, scores, ld);
                 entry::<Weigh<'_, T>>(self.level)(Weigh {
                     logits: &logits,
                     s: scores,
-                    ld: max_cols,
+                    ld,
                     max,
                     sum,
                     acc,
@@ -123,15 +124,15 @@ impl<T: Float> Block<'_, T> {
                 });
                 let weights = Left {
                     ptr: scores.cast_const(),
-                    rs: max_cols as isize,
+                    rs: ld as isize,
                     cs: 1,
                 };
-                let values = Right::rows(self.values.add(j * s.v), s.v as isize, table);
                 let out = Out {
                     ptr: acc,
                     rs: s.v as isize,
                 };
                 let size = (self.rows, s.v, cols);
+                let values = self.values.from_row(j);
                 product(table, size, weights, values, out, !first, |first, last| {
                     logits.columns_of(first, last)
                 });

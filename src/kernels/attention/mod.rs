@@ -197,3 +197,9 @@ fn blocks(spec: &Spec) -> (usize, usize) {
     let rows = if spec.t <= 512 { 48 } else { MAX_ROWS };
     (rows, spec.s.next_multiple_of(64).clamp(64, MAX_COLS))
 }
+
+/// Distance between rows of a tile of so many columns: an odd number of cache lines, so that rows do not push each
+/// other out of the first-level cache.
+fn pitch(cols: usize) -> usize {
+    cols + 16
+}

@@ -49,6 +49,25 @@ impl<T> Right<T> {
             panel: table.nr(),
         }
     }
+
+    /// What [`pack_rows`] wrote to `ptr`.
+    pub fn packed_rows(ptr: *const T, (lines, len): (usize, usize), table: &Table<T>) -> Self
+    where
+        T: Float,
+    {
+        let width = row_width(table, len);
+        Right {
+            ptr,
+            rs: width as isize,
+            panel: width * lines,
+        }
+    }
+
+    /// The same from row `p` on.
+    pub fn from_row(mut self, p: usize) -> Self {
+        self.ptr = self.ptr.wrapping_offset(p as isize * self.rs);
+        self
+    }
 }
 
 /// `C (m x n) = A (m x k) B (k x n)`, or added to C, where only some terms count: `terms(first, last)` are those of
@@ -57,6 +76,28 @@ impl<T> Right<T> {
 /// # Safety
 /// The elements of A and B that the sizes name can be read, those of C written, and C overlaps neither.
 pub(super) unsafe fn product<T: Float>(
+    table: &Table<T>,
+    (m, n, k): (usize, usize, usize),
+    a: Left<T>,
+    b: Right<T>,
+    c: Out<T>,
+    accumulate: bool,
+    terms: impl Fn(usize, usize) -> (usize, usize),
+) {
+    match all_count(m, k, &terms) {
+        true => product_of(table, (m, n, k), a, b, c, accumulate, |_, _| (0, k)),
+        false => product_of(table, (m, n, k), a, b, c, accumulate, terms),
+    }
+}
+
+/// Does every one of `m` rows reach from 0 to `n`? Both ends of what they reach grow with the rows.
+fn all_count(m: usize, n: usize, reach: &impl Fn(usize, usize) -> (usize, usize)) -> bool {
+    m == 0 || reach(m - 1, m - 1).0 == 0 && reach(0, 0).1 == n
+}
+
+/// [`product`], whatever counts.
+#[inline(always)]
+unsafe fn product_of<T: Float>(
     table: &Table<T>,
     (m, n, k): (usize, usize, usize),
     a: Left<T>,
@@ -111,6 +152,9 @@ pub(super) unsafe fn product_below<T: Float>(
     c: Out<T>,
     columns: impl Fn(usize, usize) -> (usize, usize),
 ) {
+    if all_count(m, n, &columns) {
+        return product_of(table, (m, n, k), a, b, c, false, |_, _| (0, k));
+    }
     let (lanes, nr) = (table.lanes, table.nr());
     for j in (0..n).step_by(nr) {
         let whole = nr.min(n - j);
@@ -194,6 +238,45 @@ pub(super) unsafe fn pack_columns<T: Float>(
         rs: nr as isize,
         panel: nr * len,
     }
+}
+
+/// Packs the same lines as the rows of a right operand, in panels that leave no gaps: rows far apart push each other out
+/// of the first-level cache.
+///
+/// # Safety
+/// The elements can be read, and [`rows_len`] elements written.
+pub(super) unsafe fn pack_rows<T: Float>(
+    level: Level,
+    (lines, len): (usize, usize),
+    src: *const T,
+    (line, step): (isize, isize),
+    dst: *mut T,
+) -> Right<T> {
+    let table = Table::<T>::of(level);
+    let width = row_width(table, len);
+    for j in (0..len).step_by(width.max(1)) {
+        let pack = Pack {
+            k: lines,
+            count: width.min(len - j),
+            width,
+            src: src.wrapping_offset(j as isize * step),
+            step: line,
+            line: step,
+            dst: dst.wrapping_add(j * lines),
+        };
+        pack.run(level);
+    }
+    Right::packed_rows(dst, (lines, len), table)
+}
+
+/// Columns of a panel of rows of `len` elements: one that is not filled is as narrow as its tiles.
+fn row_width<T: Float>(table: &Table<T>, len: usize) -> usize {
+    table.nr().min(len.next_multiple_of(table.lanes))
+}
+
+/// Elements that [`pack_rows`] writes.
+pub(super) fn rows_len<T: Float>(table: &Table<T>, lines: usize, len: usize) -> usize {
+    len.next_multiple_of(row_width(table, len).max(1)) * lines
 }
 
 /// Copies lines (each `len` elements `step` apart, lines `line` apart) densely.

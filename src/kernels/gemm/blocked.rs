@@ -125,6 +125,7 @@ pub(super) fn k_block<T>(k: usize) -> usize {
 }
 
 /// A panel of columns: how many vectors wide its tiles are (4, 2 or 1), given `cols` columns left.
+#[inline]
 pub(crate) fn panel_nv(cols: usize, lanes: usize, max: usize) -> usize {
     match cols.div_ceil(lanes) {
         v if v >= max => max,

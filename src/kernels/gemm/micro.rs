@@ -227,6 +227,7 @@ const fn main_nv(level: Level) -> usize {
 }
 
 /// Most rows of a tile with `nv` vectors of columns.
+#[inline]
 const fn max_rows(level: Level, nv: usize) -> usize {
     match (level, nv) {
         (Level::Scalar, 4) => 4,
@@ -252,11 +253,13 @@ impl<T: Float> Table<T> {
     }
 
     /// Most rows of a tile with `nv` vectors.
+    #[inline]
     pub fn max_rows(&self, nv: usize) -> usize {
         max_rows(self.level, nv)
     }
 
     /// Columns of the largest tile.
+    #[inline]
     pub fn nr(&self) -> usize {
         self.nv * self.lanes
     }
