@@ -357,6 +357,51 @@ fn copy(size: usize, level: Level) -> KernelFn {
     }
 }
 
+/// The code that copies a register to memory past the caches; `aux` are the bytes of an element, 4 or 8.
+pub(super) fn stream(level: Level) -> KernelFn {
+    resolve::<Stream>(level)
+}
+
+struct Stream;
+
+impl Op for Stream {
+    #[inline(always)]
+    unsafe fn run<I: Isa>(cx: &Cx, ins: &Instr) {
+        let bytes = cx.len(ins) * ins.aux as usize;
+        stream_bytes(bytes, cx.reg::<u8>(ins.dst), cx.reg::<u8>(ins.args[0]));
+    }
+}
+
+/// Copies `bytes` (a multiple of 4, as both addresses are) without reading the destination into the caches. The first
+/// level of x86-64 has the instruction.
+#[inline(always)]
+unsafe fn stream_bytes(bytes: usize, dst: *mut u8, src: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_stream_si128};
+        const N: usize = size_of::<__m128i>();
+        let head = dst.align_offset(N).min(bytes);
+        src.copy_to_nonoverlapping(dst, head);
+        let whole = head + (bytes - head) / N * N;
+        for i in (head..whole).step_by(N) {
+            _mm_stream_si128(dst.add(i).cast(), _mm_loadu_si128(src.add(i).cast()));
+        }
+        src.add(whole)
+            .copy_to_nonoverlapping(dst.add(whole), bytes - whole);
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    src.copy_to_nonoverlapping(dst, bytes);
+}
+
+/// Orders what [`stream`] wrote before what follows.
+pub(super) fn fence() {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: without effect but on the order of stores; every x86-64 processor has it.
+    unsafe {
+        std::arch::x86_64::_mm_sfence()
+    };
+}
+
 struct Select<T>(PhantomData<T>);
 
 impl<T: Copy> Op for Select<T> {

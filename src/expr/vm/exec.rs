@@ -36,6 +36,15 @@ struct Machine<'a> {
     unsafe_outs: u64,
 }
 
+impl Drop for Machine<'_> {
+    /// What passed the caches by is seen by other threads after a fence.
+    fn drop(&mut self) {
+        if self.unsafe_outs != 0 && self.plan.hazards.iter().any(|h| h.streams) {
+            super::convert::fence();
+        }
+    }
+}
+
 fn align_up(bytes: usize) -> usize {
     bytes.next_multiple_of(64)
 }
@@ -70,10 +79,18 @@ impl<'a> Machine<'a> {
         }
         let mut unsafe_outs = 0;
         for (h, hazard) in plan.hazards.iter().enumerate() {
-            let aliased = |(i, &p): (usize, &*const u8)| {
-                hazard.readers >> i & 1 == 1 && std::ptr::eq(p, io.outs[hazard.out].cast_const())
+            let out = io.outs[hazard.out].cast_const();
+            let mut over = io
+                .ins
+                .iter()
+                .enumerate()
+                .filter(|x| std::ptr::eq(*x.1, out));
+            // What was just read is in the cache, and may be overwritten there.
+            let redirected = match over.clone().next() {
+                None => hazard.streams,
+                Some(_) => over.any(|(i, _)| hazard.readers >> i & 1 == 1),
             };
-            unsafe_outs |= u64::from(io.ins.iter().enumerate().any(aliased)) << h;
+            unsafe_outs |= u64::from(redirected) << h;
         }
         Machine {
             plan,

@@ -59,12 +59,15 @@ pub(super) struct ColReduce {
     pub value: u16,
 }
 
-/// An output written directly by its instruction, unless that would overwrite an operand still to be read.
+/// An output written directly by its instruction, unless that would overwrite an operand still to be read, or bring
+/// memory into the caches that they cannot keep.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hazard {
     pub out: usize,
     /// Bit `i`: operand `i` is read after the output is written.
     pub readers: u64,
+    /// Is it so large that its copy passes the caches by?
+    pub streams: bool,
     /// The scratch register used instead, the register of the true address, and the copy from one to the other.
     pub slot: u16,
     pub real: u16,

@@ -2,6 +2,10 @@
 
 use super::*;
 
+/// Bytes of an output from which on it is written past the caches: what reads it next finds it in memory in any case,
+/// and the processor need not fetch lines of which nothing is kept.
+const STREAMED: usize = 48 << 20;
+
 impl Compiler<'_> {
     /// Gives the block registers of `body` their slots by liveness and returns how many there are. Registers of
     /// `pinned` stay alive to the end.
@@ -68,17 +72,23 @@ impl Compiler<'_> {
                 .map(reader)
                 .fold(0, |m, b| m | b);
             let readers = pinned.iter().map(|&r| reader(r)).fold(read, |m, b| m | b);
-            if readers != 0 {
+            let streams = ty.size() >= 4 && self.layout.len() * ty.size() >= STREAMED;
+            if readers != 0 || streams {
                 let (slot, real) = (self.new_reg(Place::Driver), self.new_reg(Place::Driver));
                 let copy = instr(
-                    convert::cast(ty, ty, self.level),
+                    match streams {
+                        true => convert::stream(self.level),
+                        false => convert::cast(ty, ty, self.level),
+                    },
                     real,
                     &[write.dst],
                     Count::Full,
                 );
+                let copy = with_aux(copy, ty.size());
                 hazards.push(Hazard {
                     out,
                     readers,
+                    streams,
                     slot,
                     real,
                     copy,

@@ -344,3 +344,47 @@ proptest! {
         check("random program", &p, &dims, &ins.iter().collect::<Vec<_>>(), 1, 1e-9);
     }
 }
+
+/// Outputs so large that they pass the caches by: all of them are written, from addresses that no vector begins at, and
+/// over an operand that is read later too.
+#[test]
+fn large_outputs_pass_the_caches_by() {
+    let n = (48 << 20) / 4 + 1_003;
+    let p = Program::build(&[Ty::F32, Ty::F32], |x| {
+        let sum = x[0] + x[1];
+        vec![(sum, OutKind::Full), (sum * x[0], OutKind::Full)]
+    });
+    let x = |i: usize| (i % 1_021) as f32;
+    let want = |i: usize| (x(i) + 2.0, (x(i) + 2.0) * x(i));
+    let operand = || Operand::contiguous(DType::F32, &[n]);
+    let mut single = operand();
+    single.strides.fill(0);
+    for level in available() {
+        with_level(level, || {
+            let (ins, outs) = ([operand(), single.clone()], [operand(), operand()]);
+            let l = Loop::new(&p, &[n], &ins, &outs, 1);
+            let mut a: Vec<f32> = (0..n + 1).map(|i| x(i.wrapping_sub(1))).collect();
+            let (mut sum, mut product) = (vec![0f32; n + 3], vec![0f32; n + 5]);
+            let two = 2f32;
+            let check = |sums: &[f32], products: &[f32]| {
+                let wrong = (0..n).find(|&i| (sums[i], products[i]) != want(i));
+                assert_eq!(wrong, None, "{level:?}");
+            };
+            let ins = [a[1..].as_ptr().cast(), (&raw const two).cast()];
+            let outs = [
+                sum[3..].as_mut_ptr().cast(),
+                product[5..].as_mut_ptr().cast(),
+            ];
+            // SAFETY: n elements each, but for the single one.
+            unsafe { l.run(&ins, &outs) };
+            check(&sum[3..], &product[5..]);
+            product.fill(0.0);
+            // The sum over the operand that the product reads after it.
+            let place = a[1..].as_mut_ptr();
+            let outs = [place.cast(), product[5..].as_mut_ptr().cast()];
+            // SAFETY: as above; an output is an operand of the same layout.
+            unsafe { l.run(&[place.cast_const().cast(), ins[1]], &outs) };
+            check(&a[1..], &product[5..]);
+        });
+    }
+}
