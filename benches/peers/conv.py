@@ -37,7 +37,6 @@ LAYERS = [
 ]
 
 
-
 def torch_steps(layer: tuple[Any, ...], channels_last: bool) -> tuple[Step, Step]:
     """Forward, and forward with both gradients, in PyTorch."""
     import torch
