@@ -132,7 +132,7 @@ impl<T: Float> Block<'_, T> {
                     rs: s.v as isize,
                 };
                 let size = (self.rows, s.v, cols);
-                let values = self.values.from_row(j);
+                let values = self.values.skip_rows(j);
                 product(table, size, weights, values, out, !first, |first, last| {
                     logits.columns_of(first, last)
                 });

@@ -63,8 +63,8 @@ impl<T> Right<T> {
         }
     }
 
-    /// The same from row `p` on.
-    pub fn from_row(mut self, p: usize) -> Self {
+    /// The same without the first `p` rows.
+    pub fn skip_rows(mut self, p: usize) -> Self {
         self.ptr = self.ptr.wrapping_offset(p as isize * self.rs);
         self
     }
