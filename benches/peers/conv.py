@@ -77,7 +77,8 @@ def rustdl_steps(layer: tuple[Any, ...]) -> tuple[Step, Step]:
 
     def both(x: Any, w: Any, seed: Any) -> Any:
         leaves = [rustdl._rustdl.leaf(a) for a in (x, w)]
-        return rustdl._rustdl.backward([raw.conv(*leaves, stride, pad)], leaves, [seed])
+        y = raw.conv(*leaves, stride, pad)
+        return y, rustdl._rustdl.backward([y], leaves, [seed])
 
     run = trace(both, [x, w, seed])
     return forward, lambda: run(x, w, seed)

@@ -8,8 +8,9 @@ use super::super::{Activation, Epilogue, at_level, lanes};
 use super::transform::{Constants, IN, OUT, POINTS, filter, output};
 use super::{Tiles, patch, tile_len, transform_patch};
 use crate::buffer::with_scratch;
+use crate::kernels::gemm::{Fetch, Table, Tile, tile_rows};
 use crate::par::parallel_for;
-use crate::simd::{Float, Isa, Kernel, Lanes, dispatch, level};
+use crate::simd::{Float, Isa, Kernel, Lanes, Level, dispatch, level};
 
 /// Input times output channels from which transformed kernels outgrow the second-level cache by far.
 const LARGE_KERNELS: usize = 1 << 16;
@@ -262,6 +263,9 @@ unsafe fn multiply<T: Float, L: Lanes<T>>(
     kernels: *const T,
     products: *mut T,
 ) {
+    if const { L::N * size_of::<T>() == 32 } {
+        return multiply_apart(job, count, points, kernels, products);
+    }
     let max = const { max_rows::<T, L>() };
     let width = job.panels.width;
     for p in 0..POINTS {
@@ -276,6 +280,41 @@ unsafe fn multiply<T: Float, L: Lanes<T>>(
             } else {
                 with_rows!(rows, max, multiply_tile::<T, L, 1>(job, from, kernel, to));
             }
+            at += rows;
+        }
+    }
+}
+
+/// The same by the micro-kernels of the matrix product. AVX2 has 16 registers: among the constants of the transforms the
+/// compiler keeps a third of a tile's sums in memory, unless the tile is a function of its own.
+unsafe fn multiply_apart<T: Float>(
+    job: &Job<'_, T>,
+    count: usize,
+    points: *const T,
+    kernels: *const T,
+    products: *mut T,
+) {
+    let table = Table::<T>::of(Level::Avx2);
+    let (width, k) = (job.panels.width, job.cor.source_c);
+    let nv = width / table.lanes;
+    for p in 0..POINTS {
+        let mut at = 0;
+        while at < count {
+            let rows = tile_rows(count - at, table.max_rows(nv), nv);
+            let tile = Tile {
+                k,
+                a: points.add(at * job.input_len() + p * job.row),
+                a_rs: job.input_len() as isize,
+                a_cs: 1,
+                b: kernels.add(p * k * width),
+                b_rs: width as isize,
+                c: products.add(at * job.product_len() + p * width),
+                c_rs: job.product_len() as isize,
+                tail: table.lanes,
+                accumulate: false,
+                fetch: Fetch::NONE,
+            };
+            table.get(rows, nv, true)(&tile);
             at += rows;
         }
     }
