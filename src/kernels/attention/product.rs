@@ -84,29 +84,8 @@ pub(super) unsafe fn product<T: Float>(
     accumulate: bool,
     terms: impl Fn(usize, usize) -> (usize, usize),
 ) {
-    match all_count(m, k, &terms) {
-        true => product_of(table, (m, n, k), a, b, c, accumulate, |_, _| (0, k)),
-        false => product_of(table, (m, n, k), a, b, c, accumulate, terms),
-    }
-}
-
-/// Does every one of `m` rows reach from 0 to `n`? Both ends of what they reach grow with the rows.
-fn all_count(m: usize, n: usize, reach: &impl Fn(usize, usize) -> (usize, usize)) -> bool {
-    m == 0 || reach(m - 1, m - 1).0 == 0 && reach(0, 0).1 == n
-}
-
-/// [`product`], whatever counts.
-#[inline(always)]
-unsafe fn product_of<T: Float>(
-    table: &Table<T>,
-    (m, n, k): (usize, usize, usize),
-    a: Left<T>,
-    b: Right<T>,
-    c: Out<T>,
-    accumulate: bool,
-    terms: impl Fn(usize, usize) -> (usize, usize),
-) {
     let (lanes, nr) = (table.lanes, table.nr());
+    let all = all_count(m, k, &terms);
     let mut j = 0;
     while j < n {
         let nv = panel_nv(n - j, lanes, table.nv);
@@ -115,7 +94,7 @@ unsafe fn product_of<T: Float>(
         let mut i = 0;
         while i < m {
             let rows = tile_rows(m - i, table.max_rows(nv), nv);
-            let (low, high) = terms(i, i + rows - 1);
+            let (low, high) = if all { (0, k) } else { terms(i, i + rows - 1) };
             debug_assert!(high <= k);
             let tile = Tile {
                 // Rows without terms have sums of nothing.
@@ -139,6 +118,11 @@ unsafe fn product_of<T: Float>(
     }
 }
 
+/// Does every one of `m` rows reach from 0 to `n`? Both ends of what they reach grow with the rows.
+fn all_count(m: usize, n: usize, reach: &impl Fn(usize, usize) -> (usize, usize)) -> bool {
+    m == 0 || reach(m - 1, m - 1).0 == 0 && reach(0, 0).1 == n
+}
+
 /// The part of `C (m x n) = A (m x k) B (k x n)` that is asked for: of the rows `first ..= last` at least the columns
 /// `columns(first, last)`, whose end grows with the rows. What else is written is undefined.
 ///
@@ -153,7 +137,7 @@ pub(super) unsafe fn product_below<T: Float>(
     columns: impl Fn(usize, usize) -> (usize, usize),
 ) {
     if all_count(m, n, &columns) {
-        return product_of(table, (m, n, k), a, b, c, false, |_, _| (0, k));
+        return product(table, (m, n, k), a, b, c, false, |_, _| (0, k));
     }
     let (lanes, nr) = (table.lanes, table.nr());
     for j in (0..n).step_by(nr) {

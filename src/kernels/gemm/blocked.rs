@@ -15,7 +15,7 @@ use crate::simd::{Float, Level};
 /// Bytes of a row of A in a block of k: long, since each block reads and writes all of C once.
 const KC_BYTES: usize = 512 * 4;
 /// Bytes of A that are kept in the L2 cache while the columns of B pass: half of it, since B and C pass through
-/// it too. Processors without AVX-512 have 512 KiB or less of it to expect.
+/// it too. Some processors without AVX-512 have 512 KiB of it, those with it 1 MiB or more.
 const fn mc_bytes(level: Level) -> usize {
     match level {
         Level::Avx512 => 512 << 10,

@@ -46,7 +46,7 @@ impl<T: Float> Kernel for Pack<T> {
                 2 if self.count == self.width => copy::<T, T::Simd<I>, 2>(&self),
                 3 if self.count == self.width => copy::<T, T::Simd<I>, 3>(&self),
                 4 if self.count == self.width => copy::<T, T::Simd<I>, 4>(&self),
-                _ => copy_padded::<T, T::Simd<I>>(&self),
+                _ => copy_any::<T, T::Simd<I>>(&self),
             }
         } else if self.step == 1 && <T::Simd<I> as Lanes<T>>::N > 1 {
             transpose::<T, T::Simd<I>>(&self)
@@ -67,7 +67,7 @@ unsafe fn copy_narrow<T: Float, L: Lanes<T>>(p: &Pack<T>) {
     }
 }
 
-/// Lines lie side by side: rows of `width` places are copied, `V` vectors each.
+/// Lines lie side by side and fill `V` vectors: rows are copied.
 ///
 /// The last vector of a row without zeros lies over the one before it, so that it is whole.
 #[inline(always)]
@@ -89,14 +89,22 @@ unsafe fn copy<T: Float, L: Lanes<T>, const V: usize>(p: &Pack<T>) {
     }
 }
 
-/// Lines lie side by side, with zeros after the last one.
+/// Lines lie side by side: rows of any width are copied, with zeros after the last line.
 #[inline(always)]
-unsafe fn copy_padded<T: Float, L: Lanes<T>>(p: &Pack<T>) {
+unsafe fn copy_any<T: Float, L: Lanes<T>>(p: &Pack<T>) {
     let (mut src, mut dst) = (p.src, p.dst);
     for _ in 0..p.k {
-        for j in (0..p.width).step_by(L::N) {
+        let ahead = src.wrapping_offset(PREFETCH * p.step);
+        let mut j = 0;
+        while j + L::N <= p.count {
+            prefetch_l2(ahead.wrapping_add(j));
+            L::store(dst.add(j), L::load(src.add(j)));
+            j += L::N;
+        }
+        while j < p.width {
             let v = L::load_partial(src.wrapping_add(j), p.count.saturating_sub(j));
             L::store_partial(dst.add(j), v, p.width - j);
+            j += L::N;
         }
         src = src.wrapping_offset(p.step);
         dst = dst.add(p.width);

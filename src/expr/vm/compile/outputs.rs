@@ -72,7 +72,9 @@ impl Compiler<'_> {
                 .map(reader)
                 .fold(0, |m, b| m | b);
             let readers = pinned.iter().map(|&r| reader(r)).fold(read, |m, b| m | b);
-            let streams = ty.size() >= 4 && self.layout.len() * ty.size() >= STREAMED;
+            // The machine keeps 64 bits for these outputs.
+            let large = ty.size() >= 4 && self.layout.len() * ty.size() >= STREAMED;
+            let streams = large && hazards.len() < 64;
             if readers != 0 || streams {
                 let (slot, real) = (self.new_reg(Place::Driver), self.new_reg(Place::Driver));
                 let copy = instr(
