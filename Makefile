@@ -12,7 +12,7 @@ export CARGO_TERM_COLOR ?= always
 help:
 	@echo "make demo     train a convnet on real digit images, save, reload, draw the results"
 	@echo "make test     all Rust and Python tests"
-	@echo "make lint     rustfmt, clippy, ruff, mypy"
+	@echo "make lint     rustfmt, clippy, ruff, mypy, register tiles"
 	@echo "make bench    Rust benchmarks (criterion)"
 	@echo "make compare  training steps against Keras, PyTorch and TensorFlow where installed"
 	@echo "make peers    builds candle and burn, which make compare then measures too"
@@ -68,6 +68,8 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	@echo "== mypy"
 	$(BIN)/mypy
+	@echo "== tiles of products in registers"
+	$(BIN)/python tools/spilled_tiles.py
 
 bench:
 	@echo "== Rust benchmarks"

@@ -7,6 +7,7 @@ use crate::aval::{Aval, DType, Strides, is_contiguous};
 use crate::buffer::Buffer;
 use crate::error::Error;
 use crate::tensor::{Array, Tensor};
+use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -17,6 +18,9 @@ use std::sync::Arc;
 pub fn to_tensor(obj: &Bound<'_, PyAny>) -> PyResult<Tensor> {
     if let Ok(t) = obj.cast::<PyTensor>() {
         return Ok(t.get().live());
+    }
+    if let Some(t) = from_ndarray(obj)? {
+        return Ok(t);
     }
     if obj.is_instance_of::<PyBool>() {
         return make(
@@ -44,6 +48,48 @@ pub fn to_tensor(obj: &Bound<'_, PyAny>) -> PyResult<Tensor> {
         return from_interface(obj, interface.cast::<PyDict>()?);
     }
     from_numpy_fallback(obj)
+}
+
+/// A numpy array through the buffer protocol, several times as quick as its `__array_interface__`; `None` for
+/// anything else, and for arrays that have no buffer (`bfloat16`) or no dtype here.
+fn from_ndarray(obj: &Bound<'_, PyAny>) -> PyResult<Option<Tensor>> {
+    static NDARRAY: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    if !obj
+        .get_type()
+        .is(NDARRAY.import(obj.py(), "numpy", "ndarray")?)
+    {
+        return Ok(None);
+    }
+    let Ok(buffer) = PyUntypedBuffer::get(obj) else {
+        return Ok(None);
+    };
+    let Some(dtype) = dtype_of_format(buffer.format().to_bytes(), buffer.item_size()) else {
+        return Ok(None);
+    };
+    let address = buffer.buf_ptr() as usize;
+    shared(obj, dtype, buffer.shape(), buffer.strides(), address).map(Some)
+}
+
+/// The dtype of a format of the `struct` module in the machine's byte order.
+fn dtype_of_format(format: &[u8], bytes: usize) -> Option<DType> {
+    let [kind] = format else { return None };
+    let signed = b"bhilqn".contains(kind);
+    let unsigned = b"BHILQN".contains(kind);
+    Some(match (kind, bytes) {
+        (b'?', 1) => DType::Bool,
+        (b'e', 2) => DType::F16,
+        (b'f', 4) => DType::F32,
+        (b'd', 8) => DType::F64,
+        (_, 1) if signed => DType::I8,
+        (_, 2) if signed => DType::I16,
+        (_, 4) if signed => DType::I32,
+        (_, 8) if signed => DType::I64,
+        (_, 1) if unsigned => DType::U8,
+        (_, 2) if unsigned => DType::U16,
+        (_, 4) if unsigned => DType::U32,
+        (_, 8) if unsigned => DType::U64,
+        _ => return None,
+    })
 }
 
 fn is_numpy_scalar(obj: &Bound<'_, PyAny>) -> PyResult<bool> {
@@ -177,21 +223,38 @@ fn from_interface(obj: &Bound<'_, PyAny>, interface: &Bound<'_, PyDict>) -> PyRe
     let dtype = dtype_of(&get("typestr")?.extract::<String>()?, obj)?;
     let shape: Vec<usize> = get("shape")?.extract()?;
     let (address, _readonly): (usize, bool) = get("data")?.extract()?;
-    let size = dtype.size() as isize;
-    let mut strides: Strides = crate::aval::contiguous_strides(&shape);
-    if let Some(s) = interface.get_item("strides")?.filter(|s| !s.is_none()) {
-        let bytes: Vec<isize> = s.extract()?;
-        if bytes.len() != shape.len() || bytes.iter().any(|b| b % size != 0) {
-            return copied(obj);
+    let strides: Option<Vec<isize>> = match interface.get_item("strides")? {
+        Some(s) if !s.is_none() => Some(s.extract()?),
+        _ => None,
+    };
+    match strides {
+        Some(s) => shared(obj, dtype, &shape, &s, address),
+        None => {
+            let size = dtype.size() as isize;
+            let dense = crate::aval::contiguous_strides(&shape);
+            let bytes: Strides = dense.iter().map(|s| s * size).collect();
+            shared(obj, dtype, &shape, &bytes, address)
         }
-        strides = bytes.iter().map(|b| b / size).collect();
     }
-    if address % dtype.size() != 0 {
+}
+
+/// A tensor of the memory of an array; `byte_strides` as numpy counts them.
+fn shared(
+    obj: &Bound<'_, PyAny>,
+    dtype: DType,
+    shape: &[usize],
+    byte_strides: &[isize],
+    address: usize,
+) -> PyResult<Tensor> {
+    let size = dtype.size() as isize;
+    let whole = byte_strides.len() == shape.len() && byte_strides.iter().all(|b| b % size == 0);
+    if !whole || address % dtype.size() != 0 {
         return copied(obj);
     }
-    crate::aval::checked_bytes("tensor", &shape, dtype)
+    let strides: Strides = byte_strides.iter().map(|b| b / size).collect();
+    crate::aval::checked_bytes("tensor", shape, dtype)
         .map_err(|e| super::edge::to_py(obj.py(), &e))?;
-    let len = if is_contiguous(&shape, &strides) {
+    let len = if is_contiguous(shape, &strides) {
         shape.iter().product::<usize>() * dtype.size()
     } else {
         0
@@ -204,7 +267,7 @@ fn from_interface(obj: &Bound<'_, PyAny>, interface: &Bound<'_, PyDict>) -> PyRe
         offset: 0,
         strides,
     };
-    Ok(Tensor::from_array(Aval::new(&shape, dtype), array))
+    Ok(Tensor::from_array(Aval::new(shape, dtype), array))
 }
 
 /// A tensor of an array whose layout cannot be shared (unaligned, or strides between elements).

@@ -2,6 +2,7 @@
 //!
 //! Functions of the registry register themselves ([`edge::Function`]); here stand the classes.
 
+mod buffer;
 mod control;
 mod convert;
 mod custom;

@@ -4,15 +4,18 @@ use super::convert::to_tensor;
 use super::edge;
 use crate::args::Ints;
 use crate::autodiff;
-use crate::aval::DType;
+use crate::aval::{Aval, DType};
 use crate::error::{Error, Result};
 use crate::op::Kind;
 use crate::ops::{index, linalg, logic, math, view};
 use crate::tensor::Tensor;
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::{PyStopIteration, PyTypeError};
+use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyDict, PyEllipsis, PyInt, PySlice, PyTuple};
+use std::ffi::c_int;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -222,36 +225,22 @@ impl PyTensor {
         let mine = self.live();
         edge::call(py, move || view::transpose(&mine, None))
     }
-    /// numpy's description of the memory; numpy shares it, read-only.
-    #[getter]
-    fn __array_interface__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyDict>> {
-        let py = slf.py();
-        let t = &slf.get().0;
-        let view = t.view().map_err(|e| edge::to_py(py, &e))?;
-        let size = t.dtype().size() as isize;
-        let d = PyDict::new(py);
-        d.set_item("version", 3)?;
-        d.set_item("shape", shape_tuple(py, t.shape())?)?;
-        let kind = match t.dtype() {
-            DType::Bool => "|b1",
-            DType::U8 => "|u1",
-            DType::I8 => "|i1",
-            DType::U16 => "<u2",
-            DType::U32 => "<u4",
-            DType::U64 => "<u8",
-            DType::I16 => "<i2",
-            DType::I32 => "<i4",
-            DType::I64 => "<i8",
-            DType::F16 => "<f2",
-            DType::BF16 => "<u2",
-            DType::F32 => "<f4",
-            DType::F64 => "<f8",
-        };
-        d.set_item("typestr", kind)?;
-        d.set_item("data", (view.ptr() as usize, true))?;
-        let strides = PyTuple::new(py, view.strides().iter().map(|s| s * size))?;
-        d.set_item("strides", strides)?;
-        Ok(d)
+    /// The memory for numpy, `memoryview` and others, read-only.
+    ///
+    /// # Safety
+    /// As Python calls it.
+    unsafe fn __getbuffer__(
+        slf: Bound<'_, Self>,
+        view: *mut ffi::Py_buffer,
+        flags: c_int,
+    ) -> PyResult<()> {
+        let tensor = &slf.get().0;
+        // SAFETY: Python's `view` may be written, and the object keeps its tensor, which is never changed.
+        unsafe { super::buffer::fill(slf.as_any(), tensor, view, flags) }
+    }
+    unsafe fn __releasebuffer__(&self, view: *mut ffi::Py_buffer) {
+        // SAFETY: Python gives back what `__getbuffer__` filled, once.
+        unsafe { super::buffer::release(view) }
     }
     #[pyo3(signature = (dtype=None, copy=None))]
     fn __array__<'py>(
@@ -270,21 +259,20 @@ impl PyTensor {
     }
     /// The value as a numpy array that shares the memory and is read-only.
     fn numpy<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        static ASARRAY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let py = slf.py();
-        let holder = PyDict::new(py);
-        let interface = Self::__array_interface__(slf)?;
-        holder.set_item("__array_interface__", interface)?;
-        holder.set_item("_owner", slf)?;
-        let namespace = py
-            .import("types")?
-            .getattr("SimpleNamespace")?
-            .call((), Some(&holder))?;
-        let array = py.import("numpy")?.call_method1("asarray", (namespace,))?;
-        if slf.get().0.dtype() == DType::BF16 {
-            let bfloat16 = py.import("ml_dtypes")?.getattr("bfloat16")?;
-            return array.call_method1("view", (bfloat16,));
+        let t = &slf.get().0;
+        // Asked here for its own error: numpy, refused a buffer, would go on to `__array__`.
+        t.view().map_err(|e| edge::to_py(py, &e))?;
+        let asarray = ASARRAY.import(py, "numpy", "asarray")?;
+        match (t.dtype(), t.array()) {
+            (DType::BF16, Some(array)) => {
+                let bits = Tensor::from_array(Aval::new(t.shape(), DType::U16), array.clone());
+                let bfloat16 = py.import("ml_dtypes")?.getattr("bfloat16")?;
+                asarray.call1((bits,))?.call_method1("view", (bfloat16,))
+            }
+            _ => asarray.call1((slf,)),
         }
-        Ok(array)
     }
     /// The only element as a Python number.
     fn item<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from rustdl import tree
 from rustdl._rustdl import Tensor, convert
@@ -12,6 +12,20 @@ from rustdl.backend.global_state import settings
 from rustdl.backend.trace import Compiled, trace
 
 _MAX_PLANS = 16
+
+
+class SinglePlan(NamedTuple):
+    """A plan for one numpy array.
+
+    Args:
+        dtype: Of the array.
+        plan: The plan.
+        cast: The dtype that the plan wants, or None where it is the array's.
+    """
+
+    dtype: Any
+    plan: Any
+    cast: str | None
 
 
 class StepRunner:
@@ -42,8 +56,8 @@ class StepRunner:
         self.steps_per_execution = steps_per_execution
         self.memory_budget = memory_budget
         self._plans: OrderedDict[Any, Compiled] = OrderedDict()
-        # For prediction on one array: (shape, dtype) -> plan, cast or None.
-        self.single: dict[Any, tuple[Any, str | None]] = {}
+        # For prediction on one array: the plan of each shape.
+        self.single: dict[tuple[int, ...], SinglePlan] = {}
 
     @property
     def eager(self) -> bool:

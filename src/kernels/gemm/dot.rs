@@ -8,7 +8,7 @@ use super::blocked::Product;
 use super::micro::multiply_add;
 use crate::buffer::with_scratch;
 use crate::par;
-use crate::simd::{Float, Isa, Kernel, Lanes, entry};
+use crate::simd::{Float, Isa, Kernel, Lanes, Level, entry};
 
 /// Does `p` go this way? By shape and strides alone.
 pub(super) fn suits<T: Float>(p: &Product<'_, T>) -> bool {
@@ -62,23 +62,32 @@ impl<T: Float> Kernel for Dots<'_, T> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<I: Isa>(self) {
-        let p = self.0;
-        let mut i = 0;
-        while i < p.m {
-            let rows = if p.m - i >= 4 { 4 } else { 1 };
-            let mut j = 0;
-            while j < p.n {
-                let cols = if p.n - j >= 4 { 4 } else { 1 };
-                match (rows, cols) {
-                    (4, 4) => tile::<T, T::Simd<I>, 4, 4>(p, i, j),
-                    (4, _) => tile::<T, T::Simd<I>, 4, 1>(p, i, j),
-                    (_, 4) => tile::<T, T::Simd<I>, 1, 4>(p, i, j),
-                    _ => tile::<T, T::Simd<I>, 1, 1>(p, i, j),
-                }
-                j += cols;
-            }
-            i += rows;
+        // The sums of 4 x 4 would not fit 16 registers.
+        match I::LEVEL {
+            Level::Avx2 | Level::Scalar => tiles::<T, T::Simd<I>, 2>(self.0),
+            Level::Avx512 | Level::Neon => tiles::<T, T::Simd<I>, 4>(self.0),
         }
+    }
+}
+
+/// All of C, in tiles of `MR` rows and four columns.
+#[inline(always)]
+unsafe fn tiles<T: Float, L: Lanes<T>, const MR: usize>(p: &Product<'_, T>) {
+    let mut i = 0;
+    while i < p.m {
+        let rows = if p.m - i >= MR { MR } else { 1 };
+        let mut j = 0;
+        while j < p.n {
+            let columns = if p.n - j >= 4 { 4 } else { 1 };
+            match (rows > 1, columns) {
+                (true, 4) => tile::<T, L, MR, 4>(p, i, j),
+                (true, _) => tile::<T, L, MR, 1>(p, i, j),
+                (false, 4) => tile::<T, L, 1, 4>(p, i, j),
+                (false, _) => tile::<T, L, 1, 1>(p, i, j),
+            }
+            j += columns;
+        }
+        i += rows;
     }
 }
 
