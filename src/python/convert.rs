@@ -248,7 +248,7 @@ fn shared(
 ) -> PyResult<Tensor> {
     let size = dtype.size() as isize;
     let whole = byte_strides.len() == shape.len() && byte_strides.iter().all(|b| b % size == 0);
-    if !whole || address % dtype.size() != 0 {
+    if !whole || !address.is_multiple_of(dtype.size()) {
         return copied(obj);
     }
     let strides: Strides = byte_strides.iter().map(|b| b / size).collect();

@@ -3,16 +3,23 @@
 The body of a loop is traced once and becomes one operation of the engine, eagerly as well as inside a trace; gradients
 of any order go through. A body that needs values while it is traced (`if x > 0:`, printing) runs as a Python loop: step
 by step when called eagerly, unrolled inside a trace. Variables that a body assigns are carried from step to step.
+
+With `truncate_gradient`, `scan` cuts the gradient of what is carried at the borders of windows of so many steps. A flag
+a step, one more input of the loop, says where: the loop stays one operation, and the gradient of a weight one product.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
+from numbers import Integral
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from rustdl import _rustdl, backend, tree
 from rustdl._rustdl import Tensor
-from rustdl.backend.global_state import settings
+from rustdl.backend.global_state import settings, state
 from rustdl.backend.spec import in_spec_scope
 from rustdl.backend.stateless_scope import StatelessScope
 from rustdl.errors import TracedError
@@ -53,15 +60,25 @@ def _placeholder(x: Tensor, skip: int = 0) -> Tensor:
     return _rustdl.placeholder(x.shape[skip:], x.dtype)
 
 
-def _trace(name: str, body: Callable[[list[Tensor], list[Tensor]], Any], init: list[Tensor], xs: list[Tensor]) -> _Step:
-    """Traces one step; again with more carries as long as it assigns variables that are none yet."""
+def _trace(
+    name: str,
+    body: Callable[[list[Tensor], list[Tensor]], Any],
+    init: list[Tensor],
+    xs: list[Tensor],
+    enter: Callable[[list[Tensor], list[Tensor]], list[Tensor]] | None = None,
+) -> _Step:
+    """Traces one step; again with more carries as long as it assigns variables that are none yet.
+
+    `enter` makes of all carries, variables among them, and the slices what the step sees as its carries.
+    """
     variables: list[Any] = []
     while True:
         carries, slices = [_placeholder(c) for c in init], [_placeholder(x, 1) for x in xs]
         held = [_rustdl.placeholder(v.shape, v._dtype) for v in variables]
-        scope = _LoopScope(list(zip(variables, held, strict=True)))
+        entered = [*carries, *held] if enter is None else enter([*carries, *held], slices)
+        scope = _LoopScope(list(zip(variables, entered[len(carries) :], strict=True)))
         with scope:
-            result = body(carries, slices)
+            result = body(entered[: len(carries)], slices)
         if scope.losses:
             raise ValueError(
                 f"{name}: the body of a loop cannot call `add_loss`; return the loss of each step and add their sum"
@@ -152,65 +169,162 @@ def _stack_results(results: list[Any]) -> Any:
     return tree.map_structure(lambda *leaves: ops.stack([backend.convert_to_tensor(x) for x in leaves]), *results)
 
 
-def _python_scan(f: Any, carry: Any, xs: Any, flat: list[Any], n: int, reverse: bool) -> Any:
+def truncation_window(name: str, steps: Any) -> int | None:
+    """A `truncate_gradient` that was given, checked: the number of steps of a window, or `None`.
+
+    Args:
+        name: Of the op or layer, for the message.
+        steps: What was given.
+
+    Raises:
+        TypeError: Neither an integer nor `None`.
+        ValueError: Less than 1.
+    """
+    if steps is None:
+        return None
+    wanted = f"{name}: `truncate_gradient` must be an integer >= 1, the number of steps of a window, or None"
+    if isinstance(steps, bool) or not isinstance(steps, Integral):
+        raise TypeError(f"{wanted} for the whole gradient. Received: truncate_gradient={steps!r}")
+    if steps < 1:
+        raise ValueError(f"{wanted} for the whole gradient. Received: truncate_gradient={steps}")
+    return int(steps)
+
+
+def _constant(x: Any) -> Any:
+    """`x` without a gradient; what has none anyway is left as it is."""
+    from rustdl import ops
+
+    return ops.stop_gradient(x) if hasattr(x, "dtype") and backend.is_float_dtype(x.dtype) else x
+
+
+def _cut_where_windows_begin(carries: list[Tensor], slices: list[Tensor]) -> list[Tensor]:
+    """The carries of a step: constants for the gradient where the last slice says that a window begins."""
+    from rustdl import ops
+
+    begins = slices[-1]
+    return [ops.where(begins, _constant(x), x) if backend.is_float_dtype(x.dtype) else x for x in carries]
+
+
+def _window_begins(n: int, window: int, reverse: bool) -> Any:
+    """For each of n steps, whether a window begins there; the first has what was before the loop, and no cut."""
+    begins = np.arange(n) % window == 0
+    begins[0] = False
+    return backend.convert_to_tensor(begins[::-1].copy() if reverse else begins)
+
+
+class _StepsScope(StatelessScope):
+    """Steps written out inside another scope: what they assign passes on to it, and can be cut like the carry."""
+
+    def __init__(self, outside: StatelessScope) -> None:
+        super().__init__(collect_losses=outside.collect_losses, initialize_variables=False)
+        self.losses, self.defers_initialization = outside.losses, outside.defers_initialization
+        self.outside = outside
+        self.assigned: dict[int, Any] = {}
+
+    def add_update(self, update: tuple[Any, Tensor]) -> None:
+        """Passes an assignment on."""
+        self.assigned[id(update[0])] = update[0]
+        self.outside.add_update(update)
+
+    def cut(self) -> None:
+        """Makes constants for the gradient of the values that variables were assigned."""
+        for variable in list(self.assigned.values()):
+            variable.assign(_constant(variable._uncast()))
+
+
+def _python_scan(f: Any, carry: Any, xs: Any, flat: list[Any], n: int, reverse: bool, window: int | None) -> Any:
     results = []
-    for i in reversed(range(n)) if reverse else range(n):
-        carry, y = f(carry, None if xs is None else tree.pack_sequence_as(xs, [leaf[i] for leaf in flat]))
-        results.append(y)
+    # Outside of all scopes, what variables are assigned is constant anyway.
+    scope = None if window is None or state.stateless_scope is None else _StepsScope(state.stateless_scope)
+    with scope or nullcontext():
+        for step, i in enumerate(reversed(range(n)) if reverse else range(n)):
+            if window is not None and step > 0 and step % window == 0:
+                carry = tree.map_structure(_constant, carry)
+                if scope is not None:
+                    scope.cut()
+            carry, y = f(carry, None if xs is None else tree.pack_sequence_as(xs, [leaf[i] for leaf in flat]))
+            results.append(y)
     if reverse:
         results.reverse()
     return carry, _stack_results(results)
 
 
-def _looped_scan(f: Any, init: Any, xs: Any, flat: list[Any], n: int, reverse: bool, weak: Any) -> Any:
+def _looped_scan(
+    f: Any, init: Any, xs: Any, flat: list[Any], n: int, reverse: bool, weak: Any, window: int | None = None
+) -> Any:
     def body(carries: list[Tensor], slices: list[Tensor]) -> Any:
         return f(
             tree.pack_sequence_as(init, carries[: len(tree.flatten(init))]),
-            None if xs is None else tree.pack_sequence_as(xs, slices),
+            None if xs is None else tree.pack_sequence_as(xs, slices[: len(flat)]),
         )
 
     first = _tensors(init)
-    step = _trace("scan", body, first, flat)
+    inputs = flat if window is None else [*flat, _window_begins(n, window, reverse)]
+    step = _trace("scan", body, first, inputs, None if window is None else _cut_where_windows_begin)
     carry, y = step.result
     if weak is not None:
         better = _with_dtypes(weak, carry)
         if [x.dtype for x in _tensors(better)] != [x.dtype for x in first]:
             better = tree.map_structure(backend.convert_to_tensor, better)
-            return _looped_scan(f, better, xs, flat, n, reverse, None)
+            return _looped_scan(f, better, xs, flat, n, reverse, None, window)
     carries = _check_carry("scan", init, first, carry)
-    last, stacked = _run_scan(step, first, flat, (n, reverse), carries, y)
+    last, stacked = _run_scan(step, first, inputs, (n, reverse), carries, y)
     return tree.pack_sequence_as(init, last), stacked
 
 
-def _scan(f: Any, init: Any, xs: Any = None, length: int | None = None, reverse: bool = False, unroll: Any = 1) -> Any:
+def _scan(
+    f: Any,
+    init: Any,
+    xs: Any = None,
+    length: int | None = None,
+    reverse: bool = False,
+    unroll: Any = 1,
+    truncate_gradient: int | None = None,
+) -> Any:
     if not callable(f):
         raise TypeError(f"`f` should be a callable. Received: f={f}")
     if not isinstance(unroll, bool) and (not isinstance(unroll, int) or unroll < 1):
         raise ValueError(f"`unroll` must be an positive integer or boolean. Received: unroll={unroll}")
     if xs is None and length is None:
         raise ValueError("Got no `xs` to scan over and `length` not provided.")
+    window = truncation_window("scan", truncate_gradient)
     xs = _stacked(xs)
     flat = [] if xs is None else _tensors(xs)
     n = int(length) if length is not None else flat[0].shape[0]
     if any(x.shape[0] != n for x in flat):
         raise ValueError(f"scan: {n} steps, but the first sizes of `xs` are {[x.shape[0] for x in flat]}")
+    if window is not None and window >= n:
+        window = None
     start = tree.map_structure(backend.convert_to_tensor, init)
     if unroll is True or 0 < n < _UNROLL_BELOW or (n > 0 and _runs_op_by_op()):
-        return _python_scan(f, start, xs, flat, n, reverse)
+        return _python_scan(f, start, xs, flat, n, reverse, window)
     try:
-        return _looped_scan(f, start, xs, flat, n, reverse, init)
+        return _looped_scan(f, start, xs, flat, n, reverse, init, window)
     except TracedError:
-        return _python_scan(f, start, xs, flat, n, reverse)
+        return _python_scan(f, start, xs, flat, n, reverse, window)
 
 
 _symbolic_scan: Any = symbolic(_scan, "scan")
 
 
-def scan(f: Any, init: Any, xs: Any = None, length: int | None = None, reverse: bool = False, unroll: Any = 1) -> Any:
+def scan(
+    f: Any,
+    init: Any,
+    xs: Any = None,
+    length: int | None = None,
+    reverse: bool = False,
+    unroll: Any = 1,
+    truncate_gradient: int | None = None,
+) -> Any:
     """Carries a state along the first axis of `xs`.
 
     `f` is traced once; the loop is one operation whose gradient is again a loop. Gradients of tensors that `f` reads
     from outside, such as weights, are summed over all steps in one product where they can be.
+
+    With `truncate_gradient=k` the steps form windows of k in the order in which they are run (from the end with
+    `reverse`; the last window may be shorter), and the carry with which a window begins is a constant for the gradient:
+    backpropagation through time is truncated (Williams & Peng, 1990), all values stay what they are. `init` has the
+    gradient of the first window. Theano's `scan`, whose name this is, keeps the last k steps alone instead.
 
     Args:
         f: `(carry, x)` -> `(carry, y)`; the carry keeps its structure, shapes and dtypes.
@@ -219,19 +333,28 @@ def scan(f: Any, init: Any, xs: Any = None, length: int | None = None, reverse: 
         length: The number of steps, needed without `xs`.
         reverse: Whether to begin at the end; the `y`s lie where their `x`s lay.
         unroll: `True` writes all steps out; other values change nothing.
+        truncate_gradient: The number of steps of a window, >= 1; by default the gradient goes through all steps. Not in
+            Keras.
 
     Returns:
         The carry at the end, and the `y`s stacked.
 
     Raises:
-        ValueError: A carry that changes its shape or dtype, or sizes that differ.
+        ValueError: A carry that changes its shape or dtype, sizes that differ, or `truncate_gradient` below 1.
+        TypeError: `truncate_gradient` that is no integer.
 
     Example:
         >>> last, sums = scan(lambda total, x: (total + x, total + x), 0.0, [1.0, 2.0, 3.0])
         >>> float(last), sums.tolist()
         (6.0, [1.0, 3.0, 6.0])
+        >>> import rustdl
+        >>> last = lambda xs: scan(lambda total, x: (total + x, None), 0.0, xs, truncate_gradient=2)[0]
+        >>> rustdl.grad(last)(rustdl.ops.ones(5)).tolist()  # windows of 2, 2 and 1 steps
+        [0.0, 0.0, 0.0, 0.0, 1.0]
     """
-    return _symbolic_scan(f, init, xs, length=length, reverse=reverse, unroll=unroll)
+    return _symbolic_scan(
+        f, init, xs, length=length, reverse=reverse, unroll=unroll, truncate_gradient=truncate_gradient
+    )
 
 
 def _map(f: Any, xs: Any) -> Any:

@@ -54,7 +54,7 @@ def fused_reason(layer: Any, training: bool) -> str | None:
 
 
 def run_fused(layer: Any, sequences: Any, states: Any, mask: Any, training: bool) -> Recurrence:
-    """The recurrence as one operation, where `fused_reason` has no objection.
+    """The recurrence as one operation, where `fused_reason` has no objection; as one a window of a truncated gradient.
 
     Args:
         layer: The layer.
@@ -63,10 +63,32 @@ def run_fused(layer: Any, sequences: Any, states: Any, mask: Any, training: bool
         mask: Booleans `(batch, time)`, or `None`.
         training: Whether the inputs are dropped.
     """
-    cell = layer.cell
     sequences = ops.cast(sequences, layer.compute_dtype)  # integers become floats, as in a product with the kernel
-    if training and cell.dropout > 0:
-        sequences = sequences * ops.expand_dims(cell.get_dropout_mask(sequences[:, 0]), 1)
+    if training and layer.cell.dropout > 0:
+        sequences = sequences * ops.expand_dims(layer.cell.get_dropout_mask(sequences[:, 0]), 1)
+    steps = sequences.shape[1]
+    if layer.truncate_gradient is None or layer.truncate_gradient >= steps:
+        return _run_kernel(layer, sequences, states, mask)
+    outputs: list[Any] = []
+    for window in _windows(steps, layer.truncate_gradient, layer.go_backwards):
+        if outputs:
+            states = [ops.stop_gradient(state) for state in states]
+        found = _run_kernel(layer, sequences[:, window], states, None if mask is None else mask[:, window])
+        outputs.append(found.outputs)
+        states = found.states
+    return found._replace(outputs=ops.concatenate(outputs, axis=1))
+
+
+def _windows(steps: int, size: int, backwards: bool) -> list[slice]:
+    """The windows of time in the order in which they are run; the last may be shorter."""
+    starts = range(0, steps, size)
+    if backwards:
+        return [slice(max(steps - start - size, 0), steps - start) for start in starts]
+    return [slice(start, min(start + size, steps)) for start in starts]
+
+
+def _run_kernel(layer: Any, sequences: Any, states: Any, mask: Any) -> Recurrence:
+    cell = layer.cell
     arguments: dict[str, Any] = {
         "bias": cell.bias,
         "mask": mask,

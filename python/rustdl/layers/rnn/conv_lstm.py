@@ -224,7 +224,7 @@ class ConvLSTM(CellLayer):
         return_state: Whether to return the last states h and c too.
         go_backwards: Whether to begin at the last step; outputs then come in reverse.
         stateful: Whether a batch begins with the last states of the batch before.
-        **kwargs: Arguments of `ConvLSTMCell` and of `RNN`.
+        **kwargs: Arguments of `ConvLSTMCell` and of `RNN`, such as `truncate_gradient`.
     """
 
     def __init__(
@@ -236,7 +236,15 @@ class ConvLSTM(CellLayer):
         stateful: bool = False,
         **kwargs: Any,
     ) -> None:
-        of_layer = ("activity_regularizer", "unroll", "zero_output_for_mask", "name", "autocast", "trainable")
+        of_layer = (
+            "activity_regularizer",
+            "unroll",
+            "zero_output_for_mask",
+            "truncate_gradient",
+            "name",
+            "autocast",
+            "trainable",
+        )
         layer_arguments = {name: kwargs.pop(name) for name in of_layer if name in kwargs}
         dtype = kwargs.pop("dtype", None)
         trainable = layer_arguments.get("trainable", True)

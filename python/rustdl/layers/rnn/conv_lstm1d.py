@@ -41,7 +41,7 @@ class ConvLSTM1D(ConvLSTM):
         return_state: whether to return the last states h and c too.
         go_backwards: whether to begin at the last step; outputs then come in reverse.
         stateful: whether a batch begins with the last states of the batch before.
-        **kwargs: arguments of `RNN`.
+        **kwargs: arguments of `RNN`, such as `truncate_gradient`.
 
     Example:
         >>> import rustdl

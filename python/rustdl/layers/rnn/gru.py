@@ -157,7 +157,8 @@ class GRU(FusedLayer):
         reset_after: whether r is applied after the product with Uh, or before it.
         use_cudnn: `"auto"`: the fused kernel where it can be used (see `fused_reason`); False: never; True: always,
             or ValueError. The name is Keras'; there is no GPU in it.
-        **kwargs: arguments of `RNN`; `implementation=1` draws one dropout mask for each gate.
+        **kwargs: arguments of `RNN`, such as `truncate_gradient`; `implementation=1` draws one dropout mask for each
+            gate.
 
     Example:
         >>> import rustdl

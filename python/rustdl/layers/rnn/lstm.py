@@ -141,7 +141,8 @@ class LSTM(FusedLayer):
         unroll: whether the steps are written out instead of looped over.
         use_cudnn: `"auto"`: the fused kernel where it can be used (see `fused_reason`); False: never; True: always,
             or ValueError. The name is Keras'; there is no GPU in it.
-        **kwargs: arguments of `RNN`; `implementation=1` draws one dropout mask for each gate.
+        **kwargs: arguments of `RNN`, such as `truncate_gradient`; `implementation=1` draws one dropout mask for each
+            gate.
 
     Example:
         >>> import rustdl

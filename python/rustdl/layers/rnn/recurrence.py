@@ -40,6 +40,7 @@ def rnn(
     time_major: bool = False,
     zero_output_for_mask: bool = False,
     return_all_outputs: bool = True,
+    truncate_gradient: int | None = None,
 ) -> Recurrence:
     """Runs `output, states = step_function(input, states)` over the time axis.
 
@@ -59,6 +60,7 @@ def rnn(
         time_major: Whether inputs, mask and outputs have the time axis first.
         zero_output_for_mask: Whether masked steps put out zeros, with `return_all_outputs`.
         return_all_outputs: Whether all outputs are wanted, or the last alone (with a time axis of size 1).
+        truncate_gradient: The number of steps of the windows between which no gradient flows, as for `ops.scan`.
 
     Raises:
         ValueError: No steps, inputs or a mask of other sizes, or a step that changes the states' structure or shapes.
@@ -96,8 +98,18 @@ def rnn(
             output = _where(keep[0], output, ops.zeros_like(output)) if zero_output_for_mask else kept
         return (after, [kept] if previous else []), [output] if return_all_outputs else []
 
-    run = _unrolled if unroll else _looped
-    (states, last), outputs = run(body, (initial_states, previous), (inputs, keep), steps, go_backwards)
+    (states, last), found = ops.scan(
+        body,
+        (initial_states, previous),
+        (inputs, keep),
+        length=steps,
+        reverse=go_backwards,
+        unroll=True if unroll else 1,
+        truncate_gradient=truncate_gradient,
+    )
+    outputs = [] if found is None else tree.flatten(found)
+    if go_backwards:
+        outputs = [ops.flip(y, axis=0) for y in outputs]
     if outputs:
         return Recurrence(outputs[0][-1], outputs[0] if time_major else swap_time_and_batch(outputs[0]), states)
     last = last[0] if position is None else tree.flatten(states)[position]
@@ -163,17 +175,3 @@ def _output_among_states(step: Callable[..., Any], inputs: Any, states: Any) -> 
     first = tree.map_structure(lambda x: KerasTensor(x.shape[1:], x.dtype), inputs)
     spec = backend.compute_output_spec(run, first, tree.map_structure(lambda s: KerasTensor(s.shape, s.dtype), states))
     return position, [ops.zeros(spec.shape, dtype=spec.dtype)] if position is None else []
-
-
-def _looped(body: Callable[..., Any], carry: Any, xs: Any, steps: int, backwards: bool) -> tuple[Any, list[Any]]:
-    carry, outputs = ops.scan(body, carry, xs, length=steps, reverse=backwards)
-    flat = [] if outputs is None else tree.flatten(outputs)
-    return carry, [ops.flip(y, axis=0) for y in flat] if backwards else flat
-
-
-def _unrolled(body: Callable[..., Any], carry: Any, xs: Any, steps: int, backwards: bool) -> tuple[Any, list[Any]]:
-    outputs = []
-    for i in reversed(range(steps)) if backwards else range(steps):
-        carry, output = body(carry, tree.map_structure(lambda x, i=i: x[i], xs))
-        outputs.extend(output)
-    return carry, [ops.stack(outputs)] if outputs else []

@@ -14,6 +14,7 @@ from rustdl.layers.rnn._recurrent_cell import HoistingCell
 from rustdl.layers.rnn.dropout_rnn_cell import DropoutRNNCell
 from rustdl.layers.rnn.recurrence import Recurrence, rnn, swap_time_and_batch
 from rustdl.layers.rnn.stacked_rnn_cells import StackedRNNCells, output_size_of, zero_states
+from rustdl.ops.loops import truncation_window
 from rustdl.ops.operation import Operation
 from rustdl.saving import serialization_lib
 
@@ -25,6 +26,12 @@ class RNN(Layer):
     (one for each state) or of lists. It may have `output_size` (by default the first state size) and
     `get_initial_state(batch_size)` (by default zeros).
 
+    With `truncate_gradient=k` backpropagation through time is truncated (Williams & Peng, 1990): the time steps form
+    windows of k, counted from the first step that is run (the last of the sequence with `go_backwards`), and the states
+    with which a window begins are constants for the gradient. Outputs and states are the same as without it, and the
+    initial state has the gradient of the first window. Masked steps count too: where a whole window is padding, what
+    comes out of it has no gradient.
+
     Args:
         cell: The cell, or a list of cells to be stacked.
         return_sequences: Whether to return the outputs of all steps, or of the last.
@@ -33,6 +40,8 @@ class RNN(Layer):
         stateful: Whether a batch begins with the last states of the batch before; needs a fixed batch size.
         unroll: Whether the steps are written out instead of looped over.
         zero_output_for_mask: Whether masked steps put out zeros, or the output before; with `return_sequences` only.
+        truncate_gradient: The number of time steps of a window, >= 1; by default the gradient goes through all steps.
+            Not in Keras: the configuration names it only where it is set.
         **kwargs: Arguments of `Layer`.
 
     Call arguments:
@@ -47,13 +56,18 @@ class RNN(Layer):
 
     Raises:
         ValueError: A cell without `call` or `state_size`; states of a wrong number or shape; no time steps; a batch
-            size that is not the stateful one.
+            size that is not the stateful one; `truncate_gradient` below 1.
+        TypeError: `truncate_gradient` that is no integer.
 
     Example:
         >>> import rustdl
         >>> layer = rustdl.layers.RNN([rustdl.layers.LSTMCell(4), rustdl.layers.GRUCell(3)])
         >>> layer(rustdl.ops.ones((2, 5, 6))).shape
         (2, 3)
+        >>> layer = rustdl.layers.RNN(rustdl.layers.GRUCell(3), truncate_gradient=2)
+        >>> slopes = rustdl.grad(lambda x: rustdl.ops.sum(layer(x)))(rustdl.ops.ones((1, 5, 6)))
+        >>> rustdl.ops.any(slopes != 0, axis=-1).tolist()  # the last output stands in the window of step 5 alone
+        [[False, False, False, False, True]]
     """
 
     def __init__(
@@ -65,6 +79,7 @@ class RNN(Layer):
         stateful: bool = False,
         unroll: bool = False,
         zero_output_for_mask: bool = False,
+        truncate_gradient: int | None = None,
         **kwargs: Any,
     ) -> None:
         if isinstance(cell, (list, tuple)):
@@ -90,6 +105,7 @@ class RNN(Layer):
         self.go_backwards = go_backwards
         self.stateful = stateful
         self.unroll = unroll
+        self.truncate_gradient = truncation_window(type(self).__name__, truncate_gradient)
         self.supports_masking = True
         self.states: Any = None
         self._expected_batch_size: int | None = None
@@ -288,6 +304,7 @@ class RNN(Layer):
             time_major=time_major,
             zero_output_for_mask=self.zero_output_for_mask,
             return_all_outputs=self.return_sequences,
+            truncate_gradient=self.truncate_gradient,
         )
         return found._replace(outputs=swap_time_and_batch(found.outputs)) if time_major else found
 
@@ -310,7 +327,7 @@ class RNN(Layer):
         return step
 
     def get_config(self) -> dict[str, Any]:
-        return {
+        config = {
             **super().get_config(),
             "return_sequences": self.return_sequences,
             "return_state": self.return_state,
@@ -320,6 +337,9 @@ class RNN(Layer):
             "zero_output_for_mask": self.zero_output_for_mask,
             "cell": serialization_lib.serialize_keras_object(self.cell),
         }
+        if self.truncate_gradient is not None:  # Keras, which does not know it, loads what does not name it
+            config["truncate_gradient"] = self.truncate_gradient
+        return config
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:

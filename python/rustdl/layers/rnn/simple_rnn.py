@@ -108,7 +108,7 @@ class SimpleRNN(CellLayer):
         stateful: whether a batch begins with the last states of the batch before.
         unroll: whether the steps are written out instead of looped over.
         seed: of the dropout masks.
-        **kwargs: arguments of `RNN`.
+        **kwargs: arguments of `RNN`, such as `truncate_gradient`.
 
     Example:
         >>> import rustdl
