@@ -82,6 +82,14 @@ pub trait Op: Any + Debug + Send + Sync {
         false
     }
 
+    /// The op with one more input: a number for each index of the output's last axis, which is added to the output,
+    /// and what is not positive made zero if `relu`; where the kernel does that as it goes. It is only run, never
+    /// differentiated.
+    fn with_bias(&self, x: &[Aval], relu: bool) -> Option<std::sync::Arc<dyn Op>> {
+        let _ = (x, relu);
+        None
+    }
+
     /// The input in whose memory output `i` may lie, if it has its shape and nobody reads it later: [`Op::run`] then
     /// gets both at one address.
     fn overwrites(&self, i: usize) -> Option<usize> {

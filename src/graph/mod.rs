@@ -2,6 +2,7 @@
 //!
 //! - [`ir`]: the graph, captured from traced tensors;
 //! - [`simplify`]: equal nodes are merged, constants spread;
+//! - `epilogue`: products and convolutions take up a bias and a rectifier that follow them;
 //! - [`fuse`]: elementwise and row-wise nodes become clusters, each one loop;
 //! - [`remat`]: values computed again instead of kept, under a memory budget;
 //! - [`schedule`]: the order of the units, and updates as early as possible under a memory budget;
@@ -14,6 +15,7 @@
 
 mod arena;
 pub mod dump;
+mod epilogue;
 pub mod exec;
 mod exec_loop;
 pub mod fuse;
@@ -92,7 +94,8 @@ pub fn compile_step(signature: &Signature) -> Result<Plan> {
 /// # Errors
 /// [`Error::Argument`] when no policy keeps the budget; it says how little memory is enough.
 pub fn compile_within(signature: &Signature, budget: Option<usize>) -> Result<Plan> {
-    let graph = sparse::by_rows(simplify::simplify(ir::Graph::capture(signature)?));
+    let graph = simplify::simplify(ir::Graph::capture(signature)?);
+    let graph = epilogue::absorb(sparse::by_rows(graph));
     let build = |graph: ir::Graph, schedule: &Schedule| {
         let units = fuse::fuse(&graph, schedule);
         plan::build(graph, units, signature, schedule)

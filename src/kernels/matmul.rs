@@ -1,6 +1,6 @@
 //! Batched matrix products over strided views, on top of [`super::gemm`].
 
-use super::gemm::{Epilogue, Gemm, gemm, gemm_bf16};
+use super::gemm::{Activation, Epilogue, Gemm, gemm, gemm_bf16};
 use crate::aval::{Shape, Strides, broadcast_strides};
 use crate::buffer::{Element, View, ViewMut, with_scratch};
 use crate::par::parallel_for;
@@ -11,11 +11,26 @@ use half::{bf16, f16};
 pub fn matmul(a: &View, b: &View, c: &mut ViewMut) {
     use crate::aval::DType::{BF16, F16, F32, F64};
     match c.dtype() {
-        F32 => floats::<f32>(a, b, c),
-        F64 => floats::<f64>(a, b, c),
+        F32 => floats::<f32>(a, b, c, &Epilogue::NONE),
+        F64 => floats::<f64>(a, b, c, &Epilogue::NONE),
         F16 => narrow::<f16>(a, b, c),
         BF16 => brain(a, b, c),
         other => with_element!(other, T => naive::<T>(a, b, c, <T as Element>::from_f64)),
+    }
+}
+
+/// [`matmul`] of `f32` or `f64`, then `bias` added to each row, and what is not positive made zero if `relu`.
+pub fn with_bias(a: &View, b: &View, bias: &View, relu: bool, c: &mut ViewMut) {
+    use crate::aval::DType::{F32, F64};
+    let activation = if relu {
+        Activation::Relu
+    } else {
+        Activation::None
+    };
+    match c.dtype() {
+        F32 => floats::<f32>(a, b, c, &Epilogue::bias(bias.ptr().cast(), activation)),
+        F64 => floats::<f64>(a, b, c, &Epilogue::bias(bias.ptr().cast(), activation)),
+        other => unreachable!("a bias in the product of {other}"),
     }
 }
 
@@ -90,7 +105,12 @@ fn sizes(a: &View, c: &ViewMut) -> (usize, usize, usize) {
     )
 }
 
-fn floats<T: crate::simd::Float + Element>(a: &View, b: &View, c: &mut ViewMut) {
+fn floats<T: crate::simd::Float + Element>(
+    a: &View,
+    b: &View,
+    c: &mut ViewMut,
+    epilogue: &Epilogue<T>,
+) {
     let (m, n, k) = sizes(a, c);
     let (pa, pb, pc) = (
         a.ptr().cast::<T>(),
@@ -109,7 +129,7 @@ fn floats<T: crate::simd::Float + Element>(a: &View, b: &View, c: &mut ViewMut) 
                 pa.wrapping_offset(oa),
                 pb.wrapping_offset(ob),
                 pc.add(first * m * n),
-                &Epilogue::NONE,
+                epilogue,
             );
         }
     });

@@ -9,7 +9,7 @@ use crate::args::{DataFormat, Ints, Padding};
 use crate::aval::{Aval, DType, Shape, checked_bytes};
 use crate::bind::bind1;
 use crate::error::{Error, Result};
-use crate::kernels::conv::{self as kernels, ConvShape, Epilogue};
+use crate::kernels::conv::{self as kernels, Activation, ConvShape, Epilogue};
 use crate::op;
 use crate::op::{Avals, Grads, Op, Run, Vjp, one};
 use crate::ops::window::{Window, channels_last, per_axis, restore, spatial, spatial_rank};
@@ -17,6 +17,7 @@ use crate::ops::{map, math, view};
 use crate::simd::Float;
 use crate::tensor::Tensor;
 use smallvec::smallvec;
+use std::sync::Arc;
 
 /// Which of the three arrays of a convolution is computed from the other two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +148,57 @@ impl Op for Conv {
             DType::F64 => self.run_as::<f64>(cx),
             other => unreachable!("conv of {other}: infer takes float32 and float64 only"),
         }
+    }
+
+    fn with_bias(&self, _: &[Aval], relu: bool) -> Option<Arc<dyn Op>> {
+        (self.dir == Dir::Forward).then(|| {
+            let conv = self.clone();
+            Arc::new(BiasedConv { conv, relu }) as Arc<dyn Op>
+        })
+    }
+}
+
+/// A forward [`Conv`] and what [`Op::with_bias`] says.
+#[derive(Clone, Debug)]
+struct BiasedConv {
+    conv: Conv,
+    relu: bool,
+}
+
+impl Op for BiasedConv {
+    fn name(&self) -> &'static str {
+        if self.relu {
+            "conv+add+relu"
+        } else {
+            "conv+add"
+        }
+    }
+
+    fn infer(&self, inputs: &[Aval]) -> Result<Avals> {
+        self.conv.infer(&inputs[..2])
+    }
+
+    fn run(&self, cx: &mut Run) {
+        match cx.outs[0].dtype() {
+            DType::F64 => self.run_as::<f64>(cx),
+            _ => self.run_as::<f32>(cx),
+        }
+    }
+}
+
+impl BiasedConv {
+    fn run_as<T: Float + crate::buffer::Element>(&self, cx: &mut Run) {
+        let [x, w, bias] = [0, 1, 2].map(|i| cx.ins[i].slice::<T>());
+        let epilogue = Epilogue {
+            bias: Some(bias),
+            activation: if self.relu {
+                Activation::Relu
+            } else {
+                Activation::None
+            },
+        };
+        let y = cx.outs[0].slice_mut::<T>();
+        kernels::forward(&self.conv.shape, x, w, y, &epilogue);
     }
 }
 

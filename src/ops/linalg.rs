@@ -11,6 +11,7 @@ use crate::ops::samples::{Nd, at, from_index, nd, values};
 use crate::ops::{map, math, view};
 use crate::tensor::Tensor;
 use smallvec::smallvec;
+use std::sync::Arc;
 
 /// Batched matrix product over the last two axes: C[b] = A[b] B[b], the leading axes broadcast.
 ///
@@ -105,6 +106,11 @@ impl Op for MatMul {
         true
     }
 
+    fn with_bias(&self, x: &[Aval], relu: bool) -> Option<Arc<dyn Op>> {
+        let vector_code = matches!(x[0].dtype, DType::F32 | DType::F64);
+        vector_code.then(|| Arc::new(BiasedMatMul { relu }) as Arc<dyn Op>)
+    }
+
     fn sum_over_steps(&self, stacked: &[Tensor]) -> Option<Result<Tensor>> {
         let (a, b) = (&stacked[0], &stacked[1]);
         // sum_t A_t B_t = [A_0 A_1 ..] [B_0; B_1; ..]: the steps join the axis that is summed over.
@@ -113,6 +119,37 @@ impl Op for MatMul {
             let rows = view::reshape_to(&view::permute(a, &[1, 0, 2])?, &[m, steps * k])?;
             bind1(MatMul, &[&rows, &view::reshape_to(b, &[steps * k, n])?])
         })
+    }
+}
+
+/// [`MatMul`] and what [`Op::with_bias`] says.
+#[derive(Debug)]
+struct BiasedMatMul {
+    relu: bool,
+}
+
+impl Op for BiasedMatMul {
+    fn name(&self) -> &'static str {
+        if self.relu {
+            "matmul+add+relu"
+        } else {
+            "matmul+add"
+        }
+    }
+
+    fn infer(&self, x: &[Aval]) -> Result<Avals> {
+        MatMul.infer(&x[..2])
+    }
+
+    fn run(&self, cx: &mut Run) {
+        let [a, b, bias] = cx.ins else {
+            unreachable!("{} has three inputs", self.name())
+        };
+        kernels::matmul::with_bias(a, b, bias, self.relu, &mut cx.outs[0]);
+    }
+
+    fn takes_strided(&self, i: usize) -> bool {
+        i < 2
     }
 }
 

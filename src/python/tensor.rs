@@ -248,7 +248,7 @@ impl PyTensor {
         dtype: Option<&Bound<'py, PyAny>>,
         copy: Option<bool>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let array = Self::numpy(slf)?;
+        let array = Self::numpy(slf, false)?;
         let kwargs = PyDict::new(slf.py());
         kwargs.set_item("copy", copy.unwrap_or(false))?;
         match dtype {
@@ -257,13 +257,17 @@ impl PyTensor {
             _ => Ok(array),
         }
     }
-    /// The value as a numpy array that shares the memory and is read-only.
-    fn numpy<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        static ASARRAY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    /// The value as a numpy array: a read-only one that shares the memory, or a copy.
+    #[pyo3(signature = (copy=false))]
+    fn numpy<'py>(slf: &Bound<'py, Self>, copy: bool) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         let t = &slf.get().0;
         // Asked here for its own error: numpy, refused a buffer, would go on to `__array__`.
         t.view().map_err(|e| edge::to_py(py, &e))?;
+        if copy {
+            return super::buffer::copied(slf.as_any(), t);
+        }
+        static ASARRAY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let asarray = ASARRAY.import(py, "numpy", "asarray")?;
         match (t.dtype(), t.array()) {
             (DType::BF16, Some(array)) => {
@@ -285,7 +289,7 @@ impl PyTensor {
     }
     /// Nested lists of Python numbers.
     fn tolist<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        Self::numpy(slf)?.call_method0("tolist")
+        Self::numpy(slf, false)?.call_method0("tolist")
     }
     /// Converted to another dtype.
     fn astype(&self, py: Python<'_>, dtype: DType) -> PyResult<Tensor> {
@@ -471,7 +475,7 @@ impl PyTensor {
         kwargs.set_item("separator", ", ")?;
         let text = slf.py().import("numpy")?.call_method(
             "array2string",
-            (Self::numpy(slf)?,),
+            (Self::numpy(slf, false)?,),
             Some(&kwargs),
         )?;
         Ok(format!(
@@ -496,7 +500,7 @@ impl PyTensor {
     fn __reduce__<'py>(
         slf: &Bound<'py, Self>,
     ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyAny>,))> {
-        Ok((slf.get_type().into_any(), (Self::numpy(slf)?,)))
+        Ok((slf.get_type().into_any(), (Self::numpy(slf, false)?,)))
     }
     /// Tensors come before numpy arrays in mixed expressions; numpy's functions take them as arrays.
     #[classattr]

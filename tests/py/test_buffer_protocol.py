@@ -33,6 +33,11 @@ def test_there_and_back(dtype, view):
         assert back.dtype == array.dtype
         np.testing.assert_array_equal(back, array)
     np.testing.assert_array_equal(np.asarray(tensor, dtype="float64"), array.astype("float64"))
+    own = tensor.numpy(copy=True)
+    assert own.dtype == array.dtype
+    assert own.flags.writeable
+    np.testing.assert_array_equal(own, array)
+    assert not np.shares_memory(own, tensor.numpy())
     view = memoryview(tensor)
     assert view.readonly
     assert view.shape == array.shape
@@ -67,7 +72,7 @@ def test_bfloat16_has_no_buffer_but_an_array():
     tensor = ops.cast(np.arange(6.0).reshape(2, 3), "bfloat16")
     with pytest.raises(BufferError, match="bfloat16"):
         memoryview(tensor)
-    for array in (np.asarray(tensor), tensor.numpy(), np.asarray(tensor[:, ::2])):
+    for array in (np.asarray(tensor), tensor.numpy(), tensor.numpy(copy=True), np.asarray(tensor[:, ::2])):
         assert array.dtype == ml_dtypes.bfloat16
     assert _rustdl.convert(np.asarray(tensor)).dtype == "bfloat16"
     np.testing.assert_array_equal(np.asarray(tensor, dtype="float32"), np.arange(6.0).reshape(2, 3))

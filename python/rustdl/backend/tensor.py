@@ -104,6 +104,8 @@ def convert_to_numpy(x: Any) -> Any:
 
 def own_numpy(x: Any) -> Any:
     """A numpy array of a tensor, variable or nested list that may be written to."""
+    if type(x) is Tensor:
+        return x.numpy(copy=True)
     array = convert_to_numpy(x)
     return array if array.flags.writeable else array.copy()
 

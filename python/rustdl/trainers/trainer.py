@@ -766,7 +766,7 @@ class Trainer:
             # One object for each native dtype of numpy: `is` costs nothing, and comparing dtypes a microsecond.
             if found is not None and found.dtype is x.dtype:
                 result = found.plan.run([x if found.cast is None else x.astype(found.cast)])
-                return np.array(result[0])
+                return result[0].numpy(copy=True)
         return self._predict_one(x)
 
     def _predict_one(self, x: Any) -> Any:

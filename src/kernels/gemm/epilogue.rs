@@ -152,21 +152,41 @@ unsafe fn each<T: Float, L: Lanes<T>>(t: &Apply<'_, T>, f: impl Fn(L::V) -> L::V
     let (mut c, mut residual) = (t.c, e.residual);
     for _ in 0..t.rows {
         let mut j = 0;
-        while j < t.cols {
-            let n = L::N.min(t.cols - j);
-            let mut v = L::load_partial(c.add(j), n);
-            if !e.bias.is_null() {
-                v = L::add(v, L::load_partial(e.bias.add(j), n));
-            }
-            if !residual.is_null() {
-                v = L::add(v, L::load_partial(residual.add(j), n));
-            }
-            L::store_partial(c.add(j), f(v), n);
+        while j + L::N <= t.cols {
+            let v = plus::<T, L>(L::load(c.add(j)), e.bias, residual, j, L::N);
+            L::store(c.add(j), f(v));
             j += L::N;
+        }
+        if j < t.cols {
+            let n = t.cols - j;
+            let v = plus::<T, L>(L::load_partial(c.add(j), n), e.bias, residual, j, n);
+            L::store_partial(c.add(j), f(v), n);
         }
         c = c.wrapping_offset(t.c_rs);
         if !residual.is_null() {
             residual = residual.wrapping_offset(e.residual_rs);
         }
     }
+}
+
+/// `v` plus `n` elements at `j` of those of the two arrays that there are.
+#[inline(always)]
+unsafe fn plus<T: Float, L: Lanes<T>>(
+    mut v: L::V,
+    bias: *const T,
+    residual: *const T,
+    j: usize,
+    n: usize,
+) -> L::V {
+    for p in [bias, residual] {
+        if !p.is_null() {
+            let other = if n == L::N {
+                L::load(p.add(j))
+            } else {
+                L::load_partial(p.add(j), n)
+            };
+            v = L::add(v, other);
+        }
+    }
+    v
 }
