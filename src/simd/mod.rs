@@ -41,6 +41,7 @@ mod float;
 mod level;
 pub mod math;
 pub mod philox;
+mod prefetch;
 
 mod scalar;
 mod twice;
@@ -61,6 +62,7 @@ pub use level::{Level, available, level, with_level};
 pub use math::{Math, f32_functions as math_f32, f64_functions as math_f64};
 #[cfg(target_arch = "aarch64")]
 pub use neon::Neon;
+pub use prefetch::{prefetch, prefetch_l2};
 pub use scalar::Scalar;
 pub use twice::{Four, Twice};
 

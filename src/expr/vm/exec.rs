@@ -1,5 +1,6 @@
 //! Runs a [`Plan`]: cuts the domain into tasks by its shape alone, and drives blocks, rows and phases.
 
+mod ahead;
 mod columns;
 
 use super::cut::{Cut, GRAIN, piece, pieces};
@@ -34,6 +35,8 @@ struct Machine<'a> {
     memory: *mut u8,
     /// Bit `h`: output of hazard `h` must go through its scratch register.
     unsafe_outs: u64,
+    /// Do the operands lie in memory, so that they are asked for ahead?
+    far: bool,
 }
 
 impl Drop for Machine<'_> {
@@ -99,6 +102,7 @@ impl<'a> Machine<'a> {
             bases,
             memory,
             unsafe_outs,
+            far: ahead::is_far(plan, layout, layout.len()),
         }
     }
 
@@ -173,7 +177,11 @@ impl<'a> Machine<'a> {
     /// The body over one block, and the copies of outputs that could not be written at once.
     #[inline(always)]
     unsafe fn block(&self, phase: &Phase, cx: &Cx) {
-        self.run(&phase.body, cx);
+        if self.far {
+            self.run_and_ask_ahead(&phase.body, cx);
+        } else {
+            self.run(&phase.body, cx);
+        }
         if self.unsafe_outs != 0 {
             for (h, hazard) in self.plan.hazards.iter().enumerate() {
                 if self.unsafe_outs >> h & 1 == 1 {
@@ -445,6 +453,7 @@ pub(super) unsafe fn run_segments(
 ) {
     let total: usize = segments.iter().map(|s| s.1).sum();
     let tasks: usize = segments.iter().map(|s| pieces(s.1, GRAIN)).sum();
+    let far = ahead::is_far(plan, layout, total);
     let shared = Segments(segments);
     par::parallel_for(tasks, total * flops_each, |t| {
         let mut first = 0;
@@ -456,7 +465,7 @@ pub(super) unsafe fn run_segments(
         }) else {
             return;
         };
-        run_segment(plan, layout, buffers, piece(t - first, GRAIN, n));
+        run_segment(plan, layout, buffers, piece(t - first, GRAIN, n), far);
     });
 }
 
@@ -472,7 +481,7 @@ impl<'a> Segments<'a> {
 }
 
 /// The elements `range` of one segment.
-fn run_segment(plan: &Plan, layout: &Layout, buffers: &[*mut u8], range: Range<usize>) {
+fn run_segment(plan: &Plan, layout: &Layout, buffers: &[*mut u8], range: Range<usize>, far: bool) {
     let (ins, outs) = buffers.split_at(layout.ins.len());
     let ins: smallvec::SmallVec<[*const u8; 16]> = ins.iter().map(|p| p.cast_const()).collect();
     let io = Io { ins: &ins, outs };
@@ -480,6 +489,7 @@ fn run_segment(plan: &Plan, layout: &Layout, buffers: &[*mut u8], range: Range<u
         // SAFETY: the scratch has the size asked for; the caller vouches for the buffers.
         unsafe {
             let mut m = Machine::new(plan, layout, memory, io);
+            m.far = far; // all segments together
             start_task(&mut m, io);
             m.outer_step(io, 0, 0..1, range, &mut None);
         }

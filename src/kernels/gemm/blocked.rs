@@ -5,12 +5,12 @@
 //! its length alone, and all tiles add in the same order.
 
 use super::epilogue::{Apply, Epilogue};
-use super::micro::{Fetch, MAX_MR, Table, Tile, prefetch};
+use super::micro::{Fetch, MAX_MR, Table, Tile};
 use super::pack::Pack;
 use super::packed::PackedB;
 use crate::buffer::with_scratch;
 use crate::par;
-use crate::simd::{Float, Level};
+use crate::simd::{Float, Level, prefetch};
 
 /// Bytes of a row of A in a block of k: long, since each block reads and writes all of C once.
 const KC_BYTES: usize = 512 * 4;

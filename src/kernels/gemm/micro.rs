@@ -9,7 +9,7 @@
 //! busy; `MR * NV` accumulators, `NV` columns and one broadcast must fit the registers (32 on
 //! AVX-512 and NEON, 16 on AVX2).
 
-use crate::simd::{Float, Isa, Kernel, Lanes, Level, entry};
+use crate::simd::{Float, Isa, Kernel, Lanes, Level, entry, prefetch_l2};
 
 /// Most rows of a tile, of any shape.
 pub(super) const MAX_MR: usize = 12;
@@ -164,32 +164,6 @@ where
         };
     }
     v
-}
-
-/// Asks for the cache line at `p` (which need not exist), so that it is there when the sums are.
-#[inline(always)]
-pub(super) fn prefetch<T>(p: *const T) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a hint, without effect on memory or registers, allowed for any address.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(p.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = p;
-}
-
-/// The same into the second-level cache, which waits for many more lines at a time.
-#[inline(always)]
-pub(crate) fn prefetch_l2<T>(p: *const T) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: as above.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T1>(p.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = p;
 }
 
 /// `a * b + c`. One lane means no FMA instruction, whose emulation would be very slow.

@@ -36,7 +36,7 @@ mod tests;
 pub use bf16::gemm_bf16;
 pub(crate) use blocked::{panel_nv, tile_rows};
 pub use epilogue::{Activation, Epilogue};
-pub(crate) use micro::{Fetch, Table, Tile, prefetch_l2};
+pub(crate) use micro::{Fetch, Table, Tile};
 pub(crate) use pack::Pack;
 pub use packed::PackedB;
 pub use plain::{Plain, gemm_plain};

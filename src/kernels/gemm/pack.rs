@@ -3,8 +3,7 @@
 //! A packed panel holds `count` lines (columns of B, rows of A) interleaved: for each k the elements
 //! of all lines side by side, `width` of them, zeros after the last line.
 
-use super::micro::prefetch_l2;
-use crate::simd::{Float, Isa, Kernel, Lanes, Level, entry};
+use crate::simd::{Float, Isa, Kernel, Lanes, Level, entry, prefetch_l2};
 
 /// Rows that are asked for ahead of their use: with strides of whole pages the hardware does not.
 const PREFETCH: isize = 24;

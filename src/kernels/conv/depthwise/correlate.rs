@@ -7,9 +7,8 @@ use super::{
     MAX_ROWS, inside, line_at, lines, load, max_vectors, source_line, tap_index, taps_at, vectors,
     with_rows,
 };
-use crate::kernels::gemm::prefetch_l2;
 use crate::par::parallel_for;
-use crate::simd::{Float, Isa, Kernel, Lanes, dispatch, level};
+use crate::simd::{Float, Isa, Kernel, Lanes, dispatch, level, prefetch_l2};
 use smallvec::SmallVec;
 use std::ops::Range;
 
