@@ -56,6 +56,7 @@ def test_memory_is_shared_and_read_only():
 
 
 def test_memory_outlives_the_tensor_and_no_longer():
+    gc.collect()
     before = _rustdl.live_bytes()
     for _ in range(50):
         tensor = ops.arange(1000.0) + 1
@@ -65,7 +66,7 @@ def test_memory_outlives_the_tensor_and_no_longer():
         assert array[7] == view[7] == 8
     del array, view
     gc.collect()
-    assert _rustdl.live_bytes() == before
+    assert _rustdl.live_bytes() <= before  # less where what tests before left is collected meanwhile
 
 
 def test_bfloat16_has_no_buffer_but_an_array():
