@@ -91,6 +91,9 @@ impl<'g> Search<'g> {
         let bias = self.bias(add, result, n)?;
         let sum = self.graph.nodes[add].outs[0];
         let relu = self.rectifier(sum);
+        if relu.is_none() && !self.is_stored(sum) {
+            return None; // the loops that read the sum add the bias on the way
+        }
         let op = node.op.with_bias(&ins, relu.is_some())?;
         let absorbed = std::iter::once(add).chain(relu).collect();
         Some(Joined {
@@ -99,6 +102,15 @@ impl<'g> Search<'g> {
             result,
             absorbed,
         })
+    }
+
+    /// Is `v` a result, or read by an op with a kernel of its own?
+    fn is_stored(&self, v: ValueId) -> bool {
+        let in_a_loop = |&n: &usize| {
+            let kind = self.graph.nodes[n].op.kind();
+            matches!(kind, Kind::Map(_) | Kind::Reduce(..))
+        };
+        self.kept.contains(&v) || !self.readers[v].iter().all(in_a_loop)
     }
 
     /// The only node that reads `v`, if nobody wants `v` itself.
@@ -325,6 +337,8 @@ mod tests {
             sums.add(&t[2].square()?).map(|y| vec![y])
         });
         assert!(later.contains(&"matmul"), "{later:?}");
+        let looped = steps(&t, |t| Ok(vec![dense(t)?.exp()?]));
+        assert!(looped.contains(&"matmul"), "{looped:?}");
         let of_rows = steps(&[t[0].clone(), t[1].clone(), values(&[6, 1], 7)], |t| {
             Ok(vec![dense(t)?])
         });
