@@ -3,7 +3,8 @@
 //! Their kernels do both while the sums are at hand ([`crate::op::Op::with_bias`]), so that the sums alone are never
 //! written and read again. The gradient of the rectifier asks of its operand only whether it is positive, which the
 //! result tells as well: the result then stands for the operand, and one array is kept for the backward pass where there
-//! were two. All values stay the same to the bit.
+//! were two. A bias alone is left to the loops that read the sum, if only loops do: they add it on the way. All values stay
+//! the same to the bit.
 
 use super::ir::{Graph, Node, Source, ValueId};
 use crate::aval::{contiguous_strides, is_contiguous};

@@ -1,6 +1,6 @@
 //! The buffer protocol of `Tensor`: numpy, `memoryview` and others read its memory without a copy; and quick copies.
 
-use crate::aval::DType;
+use crate::aval::{DType, Shape, Strides, is_contiguous};
 use crate::tensor::Tensor;
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::PyBufferError;
@@ -35,11 +35,30 @@ fn format(dtype: DType) -> Option<&'static CStr> {
     })
 }
 
+/// Do the elements lie in the order that `flags` ask for: of rows, of columns, one of both, or any with strides?
+fn has_order(tensor: &Tensor, strides: &[isize], flags: c_int) -> bool {
+    let asks = |flag: c_int| flags & flag == flag;
+    let of_columns = || {
+        let shape: Shape = tensor.shape().iter().rev().copied().collect();
+        let strides: Strides = strides.iter().rev().copied().collect();
+        is_contiguous(&shape, &strides)
+    };
+    if asks(ffi::PyBUF_ANY_CONTIGUOUS) {
+        tensor.is_contiguous() || of_columns()
+    } else if asks(ffi::PyBUF_F_CONTIGUOUS) {
+        of_columns()
+    } else if asks(ffi::PyBUF_C_CONTIGUOUS) || !asks(ffi::PyBUF_STRIDES) {
+        tensor.is_contiguous()
+    } else {
+        true
+    }
+}
+
 /// Fills `out` with the memory of `tensor`, which `owner` keeps alive.
 ///
 /// # Errors
-/// `BufferError` for a traced tensor, for bfloat16, for one who wants to write, and for one who takes no strides where
-/// there are some.
+/// `BufferError` for a traced tensor, for bfloat16, for one who wants to write, and for one who wants another order of
+/// the elements than they lie in.
 ///
 /// # Safety
 /// `out` may be written; the memory of `tensor` lives as long as `owner`.
@@ -65,8 +84,10 @@ pub unsafe fn fill(
     if asks(ffi::PyBUF_WRITABLE) {
         return refuse("a tensor is read-only: copy it first".into());
     }
-    if !asks(ffi::PyBUF_STRIDES) && !tensor.is_contiguous() {
-        return refuse("a strided tensor: ask for strides, or copy it first".into());
+    if !has_order(tensor, view.strides(), flags) {
+        return refuse(
+            "the elements do not lie in the order asked for: copy the tensor first".into(),
+        );
     }
     let size = tensor.dtype().size() as isize;
     let layout = Box::new(Layout {

@@ -1,5 +1,6 @@
 """Memory shared with numpy and others through Python's buffer protocol, in both directions."""
 
+import ctypes
 import gc
 import io
 
@@ -53,6 +54,25 @@ def test_memory_is_shared_and_read_only():
     assert np.array(tensor).flags.writeable
     with pytest.raises(TypeError, match="read-write"), io.BytesIO(bytes(24)) as file:
         file.readinto(tensor)
+
+
+@pytest.mark.parametrize(
+    ("view", "rows", "columns"),
+    [("whole", True, False), ("transposed", False, True), ("gaps", False, False), ("reversed", False, False)],
+)
+def test_who_wants_an_order_gets_it_or_an_error(view, rows, columns):
+    tensor = _rustdl.convert(VIEWS[view](np.arange(24, dtype="float32").reshape(2, 3, 4)))
+    simple, strided = 0, 0x18  # the flags PyBUF_.. of Python's C API
+    of_rows, of_columns, of_either = 0x20 | strided, 0x40 | strided, 0x80 | strided
+    wanted = {simple: rows, strided: True, of_rows: rows, of_columns: columns, of_either: rows or columns}
+    for flags, possible in wanted.items():
+        place = ctypes.create_string_buffer(256)  # larger than a Py_buffer
+        if possible:
+            ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(tensor), place, flags)
+            ctypes.pythonapi.PyBuffer_Release(place)
+        else:
+            with pytest.raises(BufferError, match="order"):
+                ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(tensor), place, flags)
 
 
 def test_memory_outlives_the_tensor_and_no_longer():

@@ -6,7 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 import spilled_tiles
 
-# A row of A times two vectors of B: one sum stays in its register, the other goes through the stack.
+# Six sums, of which two go to the stack.
 SPILLED = """
   100:\tvbroadcastss (%rdi,%rax,4),%ymm0
   106:\tvfmadd231ps (%rsi),%ymm0,%ymm1
